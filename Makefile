@@ -1,0 +1,121 @@
+# mppi_zoo: `make help` lists the targets.
+#
+# Another build of torch (CUDA, or CPU only): name it and, where needed, the index that has it, by
+# pip's own settings, e.g. `make venv TORCH=torch==2.12.1 PIP_EXTRA_INDEX_URL=<index with CUDA builds>`.
+# Other versions altogether: `make venv CONSTRAINTS=my-constraints.txt TORCH=torch`.
+
+PYTHON ?= python3
+CONSTRAINTS ?= constraints.txt
+TORCH ?= torch==2.13.0
+
+TASK ?= dmc:walker-walk
+STEPS ?= 15000
+SMOKE_STEPS ?= 1500
+SEED ?= 1
+OUT ?=
+GIN ?= gin/tdmpc2_equiv.gin
+SCALE ?= gin/scale/laptop.gin
+ARGS ?=
+
+WORKERS ?= auto
+PYTEST_ARGS ?=
+BENCH ?= $(sort $(wildcard benchmarks/bench_*.py))
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.mppi_zoo-installed
+PIP := $(PY) -m pip --disable-pip-version-check
+
+# One thread per test worker: the networks are small, and workers that each start a thread per
+# core slow one another down many times over.
+ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+
+# A choice made on the command line counts even when nothing changed on disk.
+ifneq ($(filter command line,$(foreach v,TORCH CONSTRAINTS PYTHON,$(origin $(v)))),)
+.PHONY: $(STAMP)
+endif
+
+define CHECK_PYTHON
+import sys
+have = sys.version.split()[0]
+if not (3, 10) <= sys.version_info[:2] < (3, 14):
+    sys.exit("mppi_zoo needs Python 3.10 to 3.13, but '%s' is Python %s; name another one: "
+             "make venv PYTHON=python3.12" % (sys.argv[1], have))
+try:
+    import ensurepip, venv
+except ImportError:
+    sys.exit("'%s' (Python %s) cannot make virtual environments, since its venv or ensurepip module "
+             "is missing; on Debian and Ubuntu: sudo apt install python3-venv (or python%d.%d-venv)"
+             % (sys.argv[1], have, sys.version_info[0], sys.version_info[1]))
+endef
+export CHECK_PYTHON
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+	@echo "Variables: TASK STEPS SEED OUT GIN SCALE ARGS (run, smoke), SMOKE_STEPS (smoke),"
+	@echo "           PYTHON TORCH CONSTRAINTS (venv), WORKERS PYTEST_ARGS (test), BENCH (bench)"
+
+.PHONY: venv
+venv: $(STAMP) ## create .venv and install the package with its development tools
+
+# The constraint on torch gives way to TORCH; the rest of the file stays as it is.
+$(STAMP): setup.py $(CONSTRAINTS)
+	@if ! $(PY) -m pip --version >/dev/null 2>&1; then \
+	  command -v "$(PYTHON)" >/dev/null || { \
+	    echo "No '$(PYTHON)' was found; mppi_zoo needs Python 3.10 to 3.13: make venv PYTHON=/path/to/python3" >&2; \
+	    exit 1; }; \
+	  "$(PYTHON)" -c "$$CHECK_PYTHON" "$(PYTHON)"; \
+	  echo "Creating $(VENV) with $$("$(PYTHON)" --version)"; \
+	  "$(PYTHON)" -m venv $(VENV); \
+	fi
+	@$(PY) -c "$$CHECK_PYTHON" $(PY)
+	@{ grep -v '^torch==' $(CONSTRAINTS) || true; echo '$(TORCH)'; } > $(VENV)/constraints.txt
+	$(PIP) install -c $(VENV)/constraints.txt '$(TORCH)' -e '.[dev]'
+	@if $(PY) -c 'import sys; sys.exit(sys.version_info < (3, 13))'; then \
+	  echo "Python 3.13: dm_control without labmaze, which has no wheel for it (see setup.py)"; \
+	  $(PIP) install -c $(VENV)/constraints.txt --no-deps dm_control; \
+	fi
+	@touch $@
+
+TRAIN = $(PY) -m mppi_zoo.run --gin $(GIN) --gin $(SCALE) --task $(TASK) --seed $(SEED)
+
+.PHONY: run
+run: venv ## train on TASK (dmc:walker-walk) at laptop scale
+	$(TRAIN) --steps $(STEPS) $(if $(OUT),--out $(OUT)) $(ARGS)
+
+.PHONY: smoke
+smoke: SMOKE_OUT = $(or $(OUT),runs/smoke)
+smoke: venv ## the same training, about a minute of it
+	$(if $(OUT),,@rm -rf runs/smoke)
+	$(TRAIN) --steps $(SMOKE_STEPS) --out $(SMOKE_OUT) $(ARGS)
+
+.PHONY: test
+test: lint ## format check, lint, types, then all tests
+	$(ONE_THREAD) $(PY) -m pytest -n $(WORKERS) --maxprocesses 8 $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: venv ## format check, lint and types only
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m pyright
+
+.PHONY: format
+format: venv ## rewrite the sources in the house format
+	$(PY) -m ruff check --fix-only --exit-zero .
+	$(PY) -m ruff format .
+
+.PHONY: bench
+bench: venv ## run the benchmarks (benchmarks/bench_*.py)
+	@if [ -z "$(BENCH)" ]; then echo "No benchmarks/bench_*.py to run" >&2; exit 1; fi
+	@for script in $(BENCH); do echo "== $$script"; $(PY) $$script; done
+
+.PHONY: clean
+clean: ## remove what tools left behind; keeps .venv and runs/
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -1,0 +1,321 @@
+"""POMPCAgent: one KL-regularised agent; each published method is a choice of its parts."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gin
+import torch
+from torch import Tensor
+
+from mppi_zoo.base import (
+    Batch,
+    EnvSpec,
+    Gaussian,
+    PlanNoise,
+    PlanningModel,
+    PlanResult,
+    UpdateNoise,
+)
+from mppi_zoo.critic import QCritic, VCritic
+from mppi_zoo.noise import draw_update_noise
+from mppi_zoo.objective import KLObjective, diagnostics
+from mppi_zoo.optim import ClippedAdam
+from mppi_zoo.planner import MPPIPlanner
+from mppi_zoo.policy import LogStdBounds, Policy
+from mppi_zoo.prior import Prior, PriorParts
+from mppi_zoo.world_model import WorldModel
+
+
+@contextlib.contextmanager
+def default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    """Parameters and buffers made inside have this dtype, constants at its full precision."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+@gin.register
+class POMPCAgent:
+    """World model, critic, policy, prior and planner under one objective.
+
+    Parts that need sizes come as classes (or factories), the others as instances.
+
+    Args:
+        spec: the environment's sizes.
+        world_model: (spec) -> :class:`WorldModel`.
+        policy: (spec, latent_dim, mlp_dim=) -> :class:`Policy`.
+        critic: (spec, latent_dim, mlp_dim=) -> :class:`QCritic` or :class:`VCritic`.
+        prior: (parts) -> :class:`Prior`.
+        objective: the policy's objective.
+        planner: acting, proposals from the policy.
+        optimizer: (groups, lr=, eps=) -> :class:`ClippedAdam`.
+        lr: learning rate of all networks but the encoder.
+        encoder_lr_scale: the encoder's is this share of ``lr``.
+        policy_eps: Adam's epsilon for the policy.
+        consistency_weight, reward_weight, value_weight, termination_weight: of the model loss.
+        pretrain_policy: whether pretraining updates touch the policy and the prior too
+            (TD-MPC2) or the model only (BMPC, PO-MPC).
+        replan_log_std_bounds: log-std bounds of the policy's proposals in re-analysis; None
+            keeps the policy's own.
+    """
+
+    def __init__(
+        self,
+        spec: EnvSpec,
+        world_model: Callable[..., WorldModel],
+        policy: Callable[..., Policy],
+        critic: Callable[..., QCritic | VCritic],
+        prior: Callable[..., Prior],
+        objective: KLObjective,
+        planner: MPPIPlanner,
+        optimizer: Callable[..., ClippedAdam] = ClippedAdam,
+        lr: float = 3e-4,
+        encoder_lr_scale: float = 0.3,
+        policy_eps: float = 1e-5,
+        consistency_weight: float = 20.0,
+        reward_weight: float = 0.1,
+        value_weight: float = 0.1,
+        termination_weight: float = 1.0,
+        pretrain_policy: bool = True,
+        replan_log_std_bounds: LogStdBounds | None = (-2.0, 1.0),
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ):
+        self.spec, self.planner = spec, planner
+        self.device, self.dtype = torch.device(device), dtype
+        with default_dtype(dtype):
+            self._build(world_model, policy, critic, prior, objective)
+        body = [p for n, p in self.world_model.named_parameters() if not n.startswith("encoder.")]
+        self.model_optimizer = optimizer(
+            [
+                {"params": list(self.world_model.encoder.parameters()), "lr": lr * encoder_lr_scale},
+                {"params": [*body, *self.critic.online.parameters()]},
+            ],
+            lr=lr,
+        )
+        self.policy_optimizer = optimizer(self.policy.parameters(), lr=lr, eps=policy_eps)
+        self.consistency_weight, self.reward_weight = consistency_weight, reward_weight
+        self.value_weight, self.termination_weight = value_weight, termination_weight
+        self.pretrain_policy = pretrain_policy
+        self.replan_log_std_bounds = replan_log_std_bounds
+
+    def _build(
+        self,
+        world_model: Callable[..., WorldModel],
+        policy: Callable[..., Policy],
+        critic: Callable[..., QCritic | VCritic],
+        prior: Callable[..., Prior],
+        objective: KLObjective,
+    ) -> None:
+        spec, device, dtype = self.spec, self.device, self.dtype
+        self.world_model = world_model(spec).to(device)
+        latent_dim, mlp_dim = self.world_model.latent_dim, self.world_model.mlp_dim
+        self.policy = policy(spec, latent_dim, mlp_dim=mlp_dim).to(device)
+        self.critic = critic(spec, latent_dim, mlp_dim=mlp_dim).to(device)
+        self.objective = objective.to(device, dtype)
+        self.objective.lam.bind(spec.action_dim)
+        self._replan_generator = torch.Generator(device).manual_seed(0)
+        parts = PriorParts(spec, latent_dim, mlp_dim, self.policy, self._replan_now, objective.rho)
+        self.prior = prior(parts).to(device)
+        if objective.needs_prior and type(self.prior).dist is Prior.dist:
+            raise ValueError(
+                f"prior {type(self.prior).__name__} has no Gaussian, but the divergence "
+                f"{type(objective.divergence).__name__} compares with one; use "
+                "KLObjective.divergence = @NegativeEntropy() and KLObjective.kl_scale = "
+                "@UnitScale(), or another prior"
+            )
+
+    # --- acting ------------------------------------------------------------------------------
+
+    def planning_model(self, proposal_bounds: LogStdBounds | None = None) -> PlanningModel:
+        """The agent as a planner sees it; ``proposal_bounds`` replaces the proposals' log-std."""
+        return PlanningModel(
+            step=self.world_model.step,
+            value=lambda z, noise, heads: self.critic.state_value(
+                z, self.policy, self.world_model, noise, heads
+            ),
+            propose=lambda z, noise: self.policy.act(z, noise, proposal_bounds),
+        )
+
+    def draw_plan_noise(self, batch: int, generator: torch.Generator) -> PlanNoise:
+        """The draws of one plan for ``batch`` states."""
+        return self.planner.draw_noise(
+            batch, self.spec.action_dim, self.critic.heads, generator, self.dtype
+        )
+
+    @torch.no_grad()
+    def act(
+        self,
+        obs: Tensor,
+        noise: PlanNoise,
+        *,
+        warm_start: Tensor | None = None,
+        greedy: bool = False,
+    ) -> PlanResult:
+        """Plan from observations [B, O]; see :meth:`MPPIPlanner.plan`."""
+        z = self.world_model.encode(obs)
+        return self.planner.plan(
+            z, self.planning_model(), noise, warm_start=warm_start, greedy=greedy
+        )
+
+    @torch.no_grad()
+    def policy_action(self, obs: Tensor) -> Tensor:
+        """The bare policy's deterministic action at observations [..., O]: [..., A]."""
+        return self.policy.mode(self.world_model.encode(obs))
+
+    @torch.no_grad()
+    def replan(self, obs: Tensor, noise: PlanNoise) -> PlanResult:
+        """Re-analysis: plan from stored observations [n, O] with the zero mean (spec section 4)."""
+        z = self.world_model.encode(obs)
+        model = self.planning_model(self.replan_log_std_bounds)
+        return self.planner.plan(z, model, noise, greedy=True)
+
+    def _replan_now(self, obs: Tensor) -> Gaussian:
+        return self.replan(obs, self.draw_plan_noise(obs.shape[0], self._replan_generator)).dist
+
+    # --- learning ----------------------------------------------------------------------------
+
+    def draw_update_noise(self, batch: Batch, generator: torch.Generator) -> UpdateNoise:
+        """The draws of one update on ``batch``."""
+        return draw_update_noise(
+            window=batch.action.shape[0],
+            batch=batch.action.shape[1],
+            action_dim=self.spec.action_dim,
+            heads=self.critic.heads,
+            hidden=self.critic.mlp_dim,
+            dropout=self.critic.dropout,
+            target_steps=self.critic.target_steps,
+            baseline=self.objective.needs_baseline,
+            generator=generator,
+            dtype=self.dtype,
+        )
+
+    def update(
+        self, batch: Batch, step: int, noise: UpdateNoise, *, pretraining: bool = False
+    ) -> dict[str, Tensor]:
+        """One update of everything; figures as 0-d tensors on the device.
+
+        Args:
+            batch: windows from the replay.
+            step: agent step, for schedules of lambda.
+            noise: every draw, from :meth:`draw_update_noise`.
+            pretraining: see ``pretrain_policy``.
+        """
+        zs, figures = self.update_model(batch, noise)
+        if self.pretrain_policy or not pretraining:
+            figures |= self.prior.fit(zs[:-1], batch)
+            figures |= self.update_policy(zs, batch, step, noise)
+        self.critic.update_target()
+        return figures
+
+    def update_model(self, batch: Batch, noise: UpdateNoise) -> tuple[Tensor, dict[str, Tensor]]:
+        """Model and critic step; returns the detached roll-out z_0 .. z_T [T+1, B, Z]."""
+        rho = self.objective.rho
+        z0 = self.world_model.encode(batch.obs[0])
+        with torch.no_grad():
+            next_z = self.world_model.encode(batch.obs[1:])
+            latents = torch.cat([z0.detach().unsqueeze(0), next_z])
+            target = self.critic.target(
+                batch,
+                latents,
+                self.policy,
+                self.world_model,
+                noise.target_policy,
+                noise.target_heads,
+            )
+        zs = self.world_model.rollout(z0, batch.action)
+        model = self.world_model.losses(
+            zs, next_z, batch.action, batch.reward, batch.terminated, rho
+        )
+        value = self.critic.loss(zs[:-1], batch.action, target, rho, noise.value_keep)
+        loss = (
+            self.consistency_weight * model.consistency
+            + self.reward_weight * model.reward
+            + self.value_weight * value
+            + self.termination_weight * model.termination
+        )
+        norm = self.model_optimizer.step(loss)
+        return zs.detach(), {
+            "consistency_loss": model.consistency.detach(),
+            "reward_loss": model.reward.detach(),
+            "termination_loss": model.termination.detach(),
+            "value_loss": value.detach(),
+            "model_loss": loss.detach(),
+            "model_grad_norm": norm,
+            "target_mean": target.mean(),
+        }
+
+    def update_policy(
+        self, zs: Tensor, batch: Batch, step: int, noise: UpdateNoise
+    ) -> dict[str, Tensor]:
+        """Policy step on detached latents zs [T+1, B, Z], with the critics just updated."""
+        window = batch.action.shape[0]
+        used = window + self.objective.last_latent
+        z = zs[:used]
+        sample = self.policy.sample(z, noise.policy[:used])
+
+        def value() -> Tensor:
+            keep = None if noise.policy_keep is None else noise.policy_keep[:, :used]
+            return self.critic.q(z, sample.action, self.world_model, noise.policy_heads, keep)
+
+        def baseline() -> Tensor:
+            with torch.no_grad():
+                return self.critic.q(
+                    zs[:window],
+                    batch.action,
+                    self.world_model,
+                    noise.baseline_heads,
+                    noise.baseline_keep,
+                )
+
+        prior = self.prior.dist(z, batch)
+        terms = self.objective(sample, prior, batch, step, value, baseline)
+        norm = self.policy_optimizer.step(terms.loss)
+        self.prior.after_policy_step(self.policy)
+        return diagnostics(terms, self.objective) | {
+            "policy_grad_norm": norm,
+            "policy_std": sample.std.detach().mean(),
+        }
+
+    # --- state -------------------------------------------------------------------------------
+
+    def _modules(self) -> dict[str, torch.nn.Module]:
+        return {
+            "world_model": self.world_model,
+            "policy": self.policy,
+            "critic": self.critic,
+            "prior": self.prior,
+            "objective": self.objective,
+        }
+
+    def parameter_count(self) -> int:
+        """Learned parameters, target networks left out."""
+        counted = (p for m in self._modules().values() for p in m.parameters() if p.requires_grad)
+        return sum(p.numel() for p in counted)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that learning changes: networks, scales, lambda's state, optimisers."""
+        return {
+            "modules": {name: m.state_dict() for name, m in self._modules().items()},
+            "optimizers": {
+                "model": self.model_optimizer.state_dict(),
+                "policy": self.policy_optimizer.state_dict(),
+                "prior": self.prior.optimizer_state(),
+            },
+            "replan_generator": self._replan_generator.get_state(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore :meth:`state_dict`; the agent must have been built with the same parts."""
+        for name, module in self._modules().items():
+            module.load_state_dict(state["modules"][name])
+        self.model_optimizer.load_state_dict(state["optimizers"]["model"])
+        self.policy_optimizer.load_state_dict(state["optimizers"]["policy"])
+        self.prior.load_optimizer_state(state["optimizers"]["prior"])
+        self._replan_generator.set_state(state["replan_generator"])

@@ -1,0 +1,156 @@
+"""The contracts of the zoo: every record that crosses a module's border, one shape per field.
+
+Axis glossary, used in every docstring of the package (time comes first, scalars carry no trailing 1):
+
+=====  ==================================================================================
+axis   meaning
+=====  ==================================================================================
+T      training window, in agent steps; equal to the planner's horizon H
+H      planning horizon
+B      batch: sub-sequences in an update, states in a plan
+N      candidate action sequences scored by the planner
+P      those of the N that the policy proposed
+K      elites kept by the planner
+J      planner iterations
+E      critic heads
+C      classes (bins) of a two-hot regression
+O      observation, flattened
+A      action, always in [-1, 1]
+Z      latent state
+M      width of a hidden layer
+=====  ==================================================================================
+
+Source of the notation: algorithms specification, section 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class EnvSpec:
+    """What an agent must know of its environment.
+
+    Attributes:
+        obs_dim: O, length of the flattened observation.
+        action_dim: A, length of the action.
+        episode_length: steps until truncation, in agent steps (T of the discount heuristic).
+        episodic: whether episodes can terminate (as opposed to being truncated).
+    """
+
+    obs_dim: int
+    action_dim: int
+    episode_length: int
+    episodic: bool = False
+
+
+class Gaussian(NamedTuple):
+    """A diagonal Gaussian over actions; both fields [..., A]."""
+
+    mean: Tensor
+    std: Tensor
+
+
+class Step(NamedTuple):
+    """One model step. ``discount`` is gamma * alive, alive in {0, 1} by the hard cut of spec section 4."""
+
+    z: Tensor  # [..., Z]
+    reward: Tensor  # [...]
+    discount: Tensor  # [...]
+
+
+class Batch(NamedTuple):
+    """Windows sampled from the replay. ``plan`` reads N(0, 1) where ``planned`` is False."""
+
+    obs: Tensor  # [T+1, B, O]
+    action: Tensor  # [T, B, A]
+    reward: Tensor  # [T, B]
+    terminated: Tensor  # [T, B] float, 1 where the step ended the episode for good
+    plan: Gaussian  # [T, B, A] planner distribution of obs[t]
+    planned: Tensor  # [T, B] bool, whether a planner distribution is stored
+    index: Tensor  # [T, B] int64, rows of the replay, for write-back
+
+
+class PlanningModel(NamedTuple):
+    """All that a planner sees of an agent: three functions, never a network.
+
+    Attributes:
+        step: (z [..., Z], action [..., A]) -> Step.
+        value: (z [B, N, Z], noise [B, N, A], heads [2]) -> terminal value [B, N].
+        propose: (z [B, P, Z], noise [B, P, A]) -> action [B, P, A] in [-1, 1].
+    """
+
+    step: Callable[[Tensor, Tensor], Step]
+    value: Callable[[Tensor, Tensor, Tensor], Tensor]
+    propose: Callable[[Tensor, Tensor], Tensor]
+
+
+class PlanNoise(NamedTuple):
+    """Every random draw of one plan."""
+
+    policy: Tensor  # [H, B, P, A] standard normal, for the policy's proposals
+    candidates: Tensor  # [J, H, B, N-P, A] standard normal
+    terminal: Tensor  # [J, B, N, A] standard normal, policy noise of the terminal value
+    heads: Tensor  # [J, 2] int64, critic heads of the terminal value, without replacement
+    pick: Tensor  # [B, K] Exp(1), for the Gumbel-max draw of the elite
+    action: Tensor  # [B, A] standard normal, exploration
+
+
+class PlanResult(NamedTuple):
+    """What one call of the planner returns."""
+
+    action: Tensor  # [B, A] to be executed, in [-1, 1]
+    dist: Gaussian  # [B, A] P of the spec: first action of the picked elite, first-step std
+    value: Tensor  # [B] score of the picked elite
+    mean: Tensor  # [H, B, A] the plan, the next call's warm start
+
+
+class UpdateNoise(NamedTuple):
+    """Every random draw of one update (spec sections 2 to 5).
+
+    ``value_keep`` and ``policy_keep`` are multiplicative dropout masks of the critics' first
+    hidden layer (0 or 1/(1 - rate)); None means no dropout.
+    """
+
+    target_policy: Tensor  # [n, T, B, A] policy noise of the critic target (n model steps, 1 if model-free)
+    target_heads: Tensor  # [2] int64
+    policy: Tensor  # [T+1, B, A] policy noise of the policy loss; only the latents used are read
+    policy_heads: Tensor  # [2] int64
+    baseline_heads: Tensor  # [2] int64, for weights that need Q of the stored action
+    value_keep: Tensor | None  # [E, T, B, M]
+    policy_keep: Tensor | None  # [2, T+1, B, M]
+    baseline_keep: Tensor | None  # [2, T, B, M]
+
+
+class PolicySample(NamedTuple):
+    """A reparameterised draw from a policy head with everything the objectives read (spec section 3)."""
+
+    action: Tensor  # [..., A] in [-1, 1]
+    mean: Tensor  # [..., A] deterministic action, tanh m
+    std: Tensor  # [..., A] sigma
+    raw_mean: Tensor  # [..., A] network output m
+    raw_log_std: Tensor  # [..., A] network output s, before the bounds
+    noise: Tensor  # [..., A] the epsilon that was used
+    log_prob_base: Tensor  # [...] l_u = log N(u; m, sigma)
+    squash: Tensor  # [...] sum_i ln(max(1 - a_i^2, 0) + 1e-6); 0 for a clipped Gaussian
+
+
+class Prior(Protocol):
+    """A prior source (spec section 5): what the policy is regularised towards."""
+
+    def dist(self, z: Tensor, batch: Batch) -> Gaussian:
+        """P_prior at latents z [T, B, Z] of the batch's first T states, gradient stopped."""
+        ...
+
+    def loss(self, z: Tensor, batch: Batch) -> Tensor | None:
+        """Fitting loss per example [T, B], or None for a prior that is not learned."""
+        ...
+
+    def after_policy_step(self) -> None:
+        """Called once after each step of the policy's optimiser."""
+        ...

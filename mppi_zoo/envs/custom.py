@@ -1,0 +1,96 @@
+"""A user's own environment: ``module.path:Factory``."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium
+from gymnasium.wrappers import TimeLimit
+
+from mppi_zoo.envs.gym import standardise
+from mppi_zoo.envs.matching import unknown_name
+from mppi_zoo.envs.options import EnvOptions
+from mppi_zoo.envs.rendering import rendering_available
+from mppi_zoo.envs.view import AgentEnv
+
+
+def make(task: str, options: EnvOptions, render: bool) -> AgentEnv:
+    """The environment that ``module.path:Factory`` builds; action repeat 1 unless set.
+
+    The factory, a class or a function, is called without arguments, or with ``render_mode`` if it
+    takes one. Optional attributes of the innermost environment: ``episodic`` (bool, else taken as
+    True) and ``max_episode_steps`` (its own time limit, else EnvOptions.max_episode_steps).
+
+    Raises:
+        ImportError: the module cannot be imported.
+        ValueError: no such factory in it, or spaces that cannot be used (see AgentEnv).
+        TypeError: what the factory returns is not a gymnasium.Env.
+    """
+    factory = _load(task)
+    env = factory(**_render_keywords(factory, render))
+    if not isinstance(env, gymnasium.Env):
+        raise TypeError(f"{task} returned {env!r}; expected a gymnasium.Env")
+    if render and env.render_mode != "rgb_array":
+        env.close()
+        raise ValueError(
+            f"{task} has render_mode {env.render_mode!r}; expected 'rgb_array', to render images. "
+            "Let the factory accept render_mode and hand it to the environment"
+        )
+    if options.max_episode_steps is not None:
+        env = TimeLimit(env, options.max_episode_steps)
+    return standardise(env, task, options)
+
+
+def _load(task: str) -> Callable[..., Any]:
+    module_name, _, attribute = task.partition(":")
+    here = os.getcwd()
+    added = here not in sys.path
+    if added:
+        sys.path.insert(0, here)
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:
+        raise ImportError(_import_advice(module_name, error, here), name=module_name) from error
+    finally:
+        if added and here in sys.path:
+            sys.path.remove(here)
+    factory = module
+    for part in attribute.split("."):
+        if not hasattr(factory, part):
+            public = [n for n in dir(factory) if not n.startswith("_")]
+            raise unknown_name(f"factory in module {module_name}:", part, public)
+        factory = getattr(factory, part)
+    if not callable(factory):
+        raise ValueError(f"{task} is {factory!r}; expected a class or function building an env")
+    return factory
+
+
+def _import_advice(module_name: str, error: Exception, here: str) -> str:
+    missing = error.name if isinstance(error, ModuleNotFoundError) else None
+    if missing is not None and (module_name + ".").startswith(missing + "."):
+        return (
+            f"no module {missing!r} for task '{module_name}:...'; expected an importable module, "
+            f"or one of the suites dmc, gym, toy. Install it, start from the directory that holds "
+            f"it (now {here}), or add that to PYTHONPATH"
+        )
+    return (
+        f"importing module {module_name!r} failed: {type(error).__name__}: {error}. "
+        f"Mend it until `python -c 'import {module_name}'` works"
+    )
+
+
+def _render_keywords(factory: Callable[..., Any], render: bool) -> dict[str, Any]:
+    if render and "mujoco" in sys.modules:
+        # Chooses the backend for the process; whether it is needed, only the factory knows.
+        rendering_available()
+    try:
+        parameters = inspect.signature(factory).parameters.values()
+    except (TypeError, ValueError):
+        return {}
+    takes = any(p.name == "render_mode" or p.kind is p.VAR_KEYWORD for p in parameters)
+    return {"render_mode": "rgb_array" if render else None} if takes else {}

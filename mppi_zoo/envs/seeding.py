@@ -1,0 +1,32 @@
+"""Seeds of episodes: a pure function of who plays which episode."""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+
+SEED_LIMIT = 2**31 - 1
+
+
+def episode_seed(run_seed: int, purpose: str, env_index: int, episode: int) -> int:
+    """Seed of one episode, in [0, 2**31 - 1).
+
+    Episodes are seeded one by one, not once per run, so that a resumed run meets the same
+    episodes without replaying those before, and evaluation never disturbs training.
+
+    Args:
+        run_seed: seed of the whole run, >= 0.
+        purpose: what the episodes are for, such as "train" or "eval"; keeps streams apart.
+        env_index: row of the environment in its vector, >= 0.
+        episode: how many episodes that environment began before this one, >= 0.
+
+    Raises:
+        ValueError: a number is negative.
+    """
+    for name, value in (("run_seed", run_seed), ("env_index", env_index), ("episode", episode)):
+        if value < 0:
+            raise ValueError(f"{name} is {value}; expected an integer >= 0")
+    # crc32, since hash() of a string differs from process to process.
+    words = [int(run_seed), zlib.crc32(purpose.encode()), int(env_index), int(episode)]
+    return int(np.random.SeedSequence(words).generate_state(1)[0]) % SEED_LIMIT

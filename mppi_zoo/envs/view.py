@@ -1,0 +1,166 @@
+"""The agent's view of any continuous-control environment."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from gymnasium.wrappers import FlattenObservation
+
+
+class EpisodeFacts(NamedTuple):
+    """What the spaces of an environment do not tell.
+
+    Attributes:
+        task: the name it was made by.
+        action_repeat: environment steps per agent step.
+        max_episode_steps: time limit in environment steps, None if there is none.
+        episodic: whether episodes can terminate.
+    """
+
+    task: str
+    action_repeat: int
+    max_episode_steps: int | None
+    episodic: bool
+
+
+class AgentEnv(gymnasium.Wrapper):
+    """Flat float32 observations, actions in [-1, 1], and action repeat, over any environment.
+
+    Observations: Box(-inf, inf, [O], float32), a fresh array each time. Actions: Box(-1, 1, [A],
+    float32); values outside are clipped, then mapped affinely so that -1 and 1 reach the inner
+    environment's bounds exactly. Rewards are summed over the repeats, which stop at the episode's
+    end. ``info`` is that of the last repeat.
+
+    Args:
+        env: environment with a bounded Box action space and a flattenable observation space.
+        task: name used in messages.
+        action_repeat, max_episode_steps, episodic: see EpisodeFacts; the time limit is only
+            recorded here, ``env`` itself applies it.
+
+    Raises:
+        ValueError: a space that agents of this package cannot use.
+    """
+
+    def __init__(
+        self,
+        env: gymnasium.Env,
+        task: str,
+        action_repeat: int,
+        max_episode_steps: int | None,
+        episodic: bool,
+    ) -> None:
+        _check_observations(env.observation_space, task)
+        bounds = _check_actions(env.action_space, task)
+        if not isinstance(env.observation_space, spaces.Box):
+            env = FlattenObservation(env)
+        super().__init__(env)
+        self.facts = EpisodeFacts(task, action_repeat, max_episode_steps, episodic)
+        obs_dim = int(np.prod(env.observation_space.shape or ()))
+        self.observation_space = spaces.Box(-np.inf, np.inf, (obs_dim,), np.float32)
+        self.action_space = spaces.Box(-1.0, 1.0, (int(np.prod(bounds.shape)),), np.float32)
+        self._action_shape = bounds.shape
+        self._action_dtype = bounds.dtype
+        self._low = bounds.low.astype(np.float64).ravel()
+        self._high = bounds.high.astype(np.float64).ravel()
+        self._half_range = (self._high - self._low) / 2.0
+        self._rescales = bool(np.any(self._low != -1.0) or np.any(self._high != 1.0))
+        self._lower = np.full(self._low.shape, -1.0)
+        self._upper = np.full(self._low.shape, 1.0)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Starts an episode; returns (observation [O], info)."""
+        obs, info = self.env.reset(seed=seed, options=options)
+        return np.array(obs, dtype=np.float32).reshape(-1), info
+
+    def step(  # type: ignore[override]
+        self, action: np.ndarray
+    ) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """One agent step with action [A].
+
+        Returns:
+            (observation [O], reward summed over the repeats, terminated, truncated, info).
+
+        Raises:
+            ValueError: the action has the wrong shape or holds NaN.
+        """
+        inner = self._inner_action(action)
+        total = 0.0
+        for _ in range(self.facts.action_repeat):
+            obs, reward, terminated, truncated, info = self.env.step(inner)
+            total += float(reward)
+            if terminated or truncated:
+                break
+        return (
+            np.array(obs, dtype=np.float32).reshape(-1),
+            total,
+            bool(terminated),
+            bool(truncated),
+            info,
+        )
+
+    def _inner_action(self, action: np.ndarray) -> np.ndarray:
+        unit = np.asarray(action, dtype=np.float64)
+        if unit.shape != self._lower.shape:
+            raise ValueError(
+                f"{self.facts.task}: the action has shape {unit.shape}; "
+                f"expected {self._lower.shape}, one number in [-1, 1] per actuator"
+            )
+        # A NaN makes the sum NaN, and one sum is cheaper than a mask.
+        if np.isnan(unit.sum()) and np.isnan(unit).any():
+            raise ValueError(
+                f"{self.facts.task}: the action {unit.tolist()} holds NaN; expected numbers in "
+                "[-1, 1] (the policy or the planner that chose it has diverged)"
+            )
+        unit = np.minimum(np.maximum(unit, self._lower), self._upper)
+        if self._rescales:
+            # Rounding may leave the bounds by one unit in the last place, which some
+            # environments assert against.
+            unit = self._low + (unit + 1.0) * self._half_range
+            unit = np.minimum(np.maximum(unit, self._low), self._high)
+        return unit.astype(self._action_dtype).reshape(self._action_shape)
+
+
+def _check_observations(space: spaces.Space, task: str) -> None:
+    for part in _leaves(space):
+        if isinstance(part, spaces.Box) and part.dtype == np.uint8 and len(part.shape) == 3:
+            raise ValueError(
+                f"{task}: observation space {part} is images; expected state vectors, as pixels "
+                "are not supported. Choose a task or an observation mode with state observations"
+            )
+    if not space.is_np_flattenable:
+        raise ValueError(
+            f"{task}: observation space {space} cannot be flattened to a vector of fixed length; "
+            "wrap the environment so that it observes a Box, or a Dict or Tuple of them"
+        )
+
+
+def _leaves(space: spaces.Space) -> list[spaces.Space]:
+    if isinstance(space, spaces.Dict):
+        return [leaf for part in space.spaces.values() for leaf in _leaves(part)]
+    if isinstance(space, spaces.Tuple):
+        return [leaf for part in space.spaces for leaf in _leaves(part)]
+    return [space]
+
+
+def _check_actions(space: spaces.Space, task: str) -> spaces.Box:
+    if not isinstance(space, spaces.Box) or not np.issubdtype(space.dtype, np.floating):
+        raise ValueError(
+            f"{task}: action space {space} is not continuous; expected a Box of floats, "
+            "as the planners sample Gaussian actions. Choose the task's continuous variant "
+            "(such as gym:MountainCarContinuous-v0 for MountainCar-v0) if it has one"
+        )
+    if space.shape is None or int(np.prod(space.shape)) == 0:
+        raise ValueError(f"{task}: action space {space} is empty; expected at least one number")
+    if not (np.isfinite(space.low).all() and np.isfinite(space.high).all()):
+        raise ValueError(
+            f"{task}: action bounds low={space.low.tolist()}, high={space.high.tolist()}; expected "
+            "finite bounds, to map [-1, 1] onto. Give the environment finite bounds, for instance "
+            "with gymnasium.wrappers.TransformAction or RescaleAction in a factory of your own, "
+            "used as 'module:Factory'"
+        )
+    return space

@@ -1,0 +1,174 @@
+"""lambda: what weighs the divergence against the return (spec section 5).
+
+A number, :class:`Infinite`, a schedule, or an object that adapts it. Each answers
+``weights(step) -> (w_R, w_KL)`` as 0-d tensors, so that a change of value never recompiles.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import gin
+import torch
+from torch import Tensor, nn
+
+
+class KLWeight(nn.Module):
+    """Base: (w_R, w_KL) = (1, lambda) for a finite lambda.
+
+    Attributes:
+        uses_return: whether the return counts at all; without it the critic is not evaluated.
+    """
+
+    uses_return = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one: Tensor
+        self.register_buffer("one", torch.ones(()), persistent=False)
+
+    def bind(self, action_dim: int) -> None:
+        """Called once with the action size A, before the first use."""
+
+    def lam(self, step: int) -> Tensor:
+        """lambda at an agent step, 0-d."""
+        raise TypeError(f"{type(self).__name__} defines no finite lambda")
+
+    def weights(self, step: int) -> tuple[Tensor, Tensor]:
+        """(w_R, w_KL) at an agent step."""
+        return self.one, self.lam(step)
+
+    def observe(self, divergence: Tensor) -> None:
+        """Told the batch mean of the raw divergence, 0-d, after each use."""
+
+
+def _check(name: str, value: float) -> float:
+    if not (value >= 0 and math.isfinite(value)):
+        raise ValueError(f"{name} = {value}: expected a number in [0, inf); use @Infinite() for inf")
+    return float(value)
+
+
+@gin.register
+class Fixed(KLWeight):
+    """A constant lambda in [0, inf)."""
+
+    def __init__(self, value: float):
+        super().__init__()
+        self.exact = _check("lam", value)
+        self.value: Tensor
+        self.register_buffer("value", torch.tensor(self.exact), persistent=False)
+
+    def bind(self, action_dim: int) -> None:
+        self.value.fill_(self.exact)  # again, in the precision that the agent gave the buffer
+
+    def lam(self, step: int) -> Tensor:
+        return self.value
+
+
+@gin.register
+class Infinite(KLWeight):
+    """lambda = infinity: (w_R, w_KL) = (0, 1); the policy only imitates its prior (BMPC)."""
+
+    uses_return = False
+
+    def weights(self, step: int) -> tuple[Tensor, Tensor]:
+        return torch.zeros_like(self.one), self.one
+
+
+@gin.register
+class ActionScaled(KLWeight):
+    """lambda = scale * A: TD-M(PC)^2 has scale 1/61, BOOM 1/50.
+
+    Args:
+        scale: factor of the action dimension.
+        medium_scale: replaces ``scale`` where low <= A <= high (BOOM: 1/1000 for 24 .. 48).
+    """
+
+    def __init__(
+        self, scale: float, medium_scale: float | None = None, low: int = 24, high: int = 48
+    ):
+        super().__init__()
+        self.scale = _check("scale", scale)
+        self.medium_scale = self.scale if medium_scale is None else _check("scale", medium_scale)
+        self.low, self.high = low, high
+        self.value: Tensor
+        self.register_buffer("value", torch.zeros(()), persistent=False)
+
+    def bind(self, action_dim: int) -> None:
+        medium = self.low <= action_dim <= self.high
+        self.value.fill_((self.medium_scale if medium else self.scale) * action_dim)
+
+    def lam(self, step: int) -> Tensor:
+        return self.value
+
+
+class Schedule(KLWeight):
+    """lambda from ``start`` to ``end`` over ``steps`` agent steps, then constant."""
+
+    def __init__(self, start: float, end: float, steps: int):
+        super().__init__()
+        self.start, self.end = _check("start", start), _check("end", end)
+        if steps < 1:
+            raise ValueError(f"schedule steps = {steps}: expected at least 1 agent step")
+        self.steps = steps
+
+    def share(self, progress: float) -> float:
+        """The share of ``end`` at a progress in [0, 1]."""
+        return progress
+
+    def lam(self, step: int) -> Tensor:
+        share = self.share(min(max(step / self.steps, 0.0), 1.0))
+        return self.one * (self.start + share * (self.end - self.start))
+
+
+@gin.register
+class Linear(Schedule):
+    """Linear in agent steps."""
+
+
+@gin.register
+class Cosine(Schedule):
+    """Half a cosine wave in agent steps: flat at both ends."""
+
+    def share(self, progress: float) -> float:
+        return 0.5 * (1 - math.cos(math.pi * progress))
+
+
+@gin.register
+class KLBudget(KLWeight):
+    """lambda = exp(eta), a dual variable that holds the batch mean of the raw D at ``target``.
+
+    eta <- clip(eta + lr (mean D - target), ln 1e-4, ln 1e4). ``target`` is in D's own units:
+    0.5 suits a divergence averaged over action dimensions; multiply by A for a sum.
+    """
+
+    def __init__(self, target: float = 0.5, initial: float = 1.0, lr: float = 1e-3):
+        super().__init__()
+        if target <= 0 or initial <= 0 or lr <= 0:
+            raise ValueError(
+                f"KLBudget: target {target}, initial {initial} and lr {lr} must be positive"
+            )
+        self.target, self.lr = target, lr
+        self.bounds = (math.log(1e-4), math.log(1e4))
+        self.log_lam: Tensor
+        self.register_buffer("log_lam", torch.tensor(math.log(initial)))
+
+    def lam(self, step: int) -> Tensor:
+        return self.log_lam.exp()
+
+    @torch.no_grad()
+    def observe(self, divergence: Tensor) -> None:
+        self.log_lam.add_(self.lr * (divergence - self.target)).clamp_(*self.bounds)
+
+
+def as_kl_weight(lam: Any) -> KLWeight:
+    """A number becomes :class:`Fixed`, ``math.inf`` :class:`Infinite`; objects pass through."""
+    if isinstance(lam, KLWeight):
+        return lam
+    if isinstance(lam, (int, float)):
+        return Infinite() if lam == math.inf else Fixed(lam)
+    raise TypeError(
+        f"lam = {lam!r}: expected a number in [0, inf] or one of @Infinite(), @Linear(), "
+        "@Cosine(), @KLBudget(), @ActionScaled()"
+    )

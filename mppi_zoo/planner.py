@@ -1,0 +1,200 @@
+"""MPPI over the latent model: a pure, stateless, batched function (spec section 4).
+
+Acting in one environment, acting in many, evaluation and re-analysis are the same call; the warm
+start goes in and comes back. The planner sees three functions (:class:`~mppi_zoo.base.PlanningModel`)
+and never a network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import gin
+import torch
+from torch import Tensor
+
+from mppi_zoo.base import Gaussian, PlanNoise, PlanningModel, PlanResult
+from mppi_zoo.noise import draw_plan_noise
+
+
+class PlanIteration(NamedTuple):
+    """What one iteration saw and decided, for inspection."""
+
+    actions: Tensor  # [H, B, N, A] the candidates
+    value: Tensor  # [B, N] their scores
+    elites: Tensor  # [B, K] int64, best first
+    weights: Tensor  # [B, K] sum to 1
+    mean: Tensor  # [H, B, A] after the iteration
+    std: Tensor  # [H, B, A]
+
+
+def rollout_return(
+    model: PlanningModel, z: Tensor, actions: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Discounted return of action sequences: z [B, n, Z], actions [H, B, n, A].
+
+    Returns:
+        (last latent [B, n, Z], return [B, n], remaining discount [B, n]).
+    """
+    z, total, discount = model.step(z, actions[0])
+    for action in actions[1:].unbind(0):
+        z, reward, step_discount = model.step(z, action)
+        total = total + discount * reward
+        discount = discount * step_discount
+    return z, total, discount
+
+
+def rollout_policy(
+    model: PlanningModel, z: Tensor, noise: Tensor
+) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
+    """The policy's proposals and their :func:`rollout_return`: z [B, P, Z], noise [H, B, P, A]."""
+    actions: list[Tensor] = []
+    total, discount = z.new_zeros(z.shape[:-1]), z.new_ones(z.shape[:-1])
+    for epsilon in noise.unbind(0):
+        actions.append(model.propose(z, epsilon))
+        z, reward, step_discount = model.step(z, actions[-1])
+        total = total + discount * reward
+        discount = discount * step_discount
+    return torch.stack(actions), (z, total, discount)
+
+
+@gin.register
+class MPPIPlanner:
+    """Model predictive path integral control with policy proposals.
+
+    Args:
+        horizon: H, steps.
+        iterations: J.
+        wide_action_dim: from this action size on, ``wide_extra`` iterations are added.
+        wide_extra: 2 in TD-MPC2 and its successors.
+        samples: N.
+        elites: K, at most N.
+        policy_samples: P, of the N.
+        temperature: multiplies the score differences in the elites' weights.
+        min_std, max_std: bounds of the sampling distribution's std; it starts at ``max_std``.
+
+    Raises:
+        ValueError: for sizes that do not fit together.
+    """
+
+    def __init__(
+        self,
+        horizon: int = 3,
+        iterations: int = 6,
+        wide_action_dim: int = 20,
+        wide_extra: int = 2,
+        samples: int = 512,
+        elites: int = 64,
+        policy_samples: int = 24,
+        temperature: float = 0.5,
+        min_std: float = 0.05,
+        max_std: float = 2.0,
+    ):
+        if horizon < 1 or iterations < 1:
+            raise ValueError(
+                f"MPPIPlanner: horizon {horizon} and iterations {iterations} must be at least 1"
+            )
+        if not 1 <= elites <= samples:
+            raise ValueError(f"MPPIPlanner: elites = {elites}, expected 1 .. samples = {samples}")
+        if not 0 <= policy_samples < samples:
+            raise ValueError(
+                f"MPPIPlanner: policy_samples = {policy_samples}, expected 0 .. samples - 1 = "
+                f"{samples - 1}"
+            )
+        if not 0 < min_std <= max_std:
+            raise ValueError(f"MPPIPlanner: expected 0 < min_std {min_std} <= max_std {max_std}")
+        self.horizon, self.samples, self.elites = horizon, samples, elites
+        self.policy_samples, self.temperature = policy_samples, temperature
+        self.min_std, self.max_std = min_std, max_std
+        self.base_iterations, self.wide_action_dim = iterations, wide_action_dim
+        self.wide_extra = wide_extra
+
+    def iterations(self, action_dim: int) -> int:
+        """J for an action size."""
+        return self.base_iterations + self.wide_extra * (action_dim >= self.wide_action_dim)
+
+    def draw_noise(
+        self,
+        batch: int,
+        action_dim: int,
+        heads: int,
+        generator: torch.Generator,
+        dtype: torch.dtype = torch.float32,
+    ) -> PlanNoise:
+        """Every draw of one plan for ``batch`` states."""
+        return draw_plan_noise(
+            horizon=self.horizon,
+            batch=batch,
+            samples=self.samples,
+            policy_samples=self.policy_samples,
+            elites=self.elites,
+            iterations=self.iterations(action_dim),
+            action_dim=action_dim,
+            heads=heads,
+            generator=generator,
+            dtype=dtype,
+        )
+
+    @torch.no_grad()
+    def plan(
+        self,
+        z: Tensor,
+        model: PlanningModel,
+        noise: PlanNoise,
+        *,
+        warm_start: Tensor | None = None,
+        greedy: bool = False,
+        on_iteration: Callable[[PlanIteration], None] | None = None,
+    ) -> PlanResult:
+        """Plan from latents z [B, Z].
+
+        Args:
+            noise: every draw, from :meth:`draw_noise`.
+            warm_start: [H, B, A] the ``mean`` of the previous result; None or zeros at the first
+                step of an episode.
+            greedy: leave out the exploration noise (evaluation, re-analysis).
+            on_iteration: called with each :class:`PlanIteration`.
+        """
+        batch, action_dim = z.shape[0], noise.action.shape[-1]
+        mean = z.new_zeros(self.horizon, batch, action_dim)
+        if warm_start is not None:
+            mean[:-1] = warm_start[1:]
+        std = torch.full_like(mean, self.max_std)
+
+        z = z.unsqueeze(1)
+        proposals, proposed = rollout_policy(
+            model, z.expand(-1, self.policy_samples, -1), noise.policy
+        )
+        z = z.expand(-1, self.samples - self.policy_samples, -1)
+        for epsilon, terminal_noise, heads in zip(
+            noise.candidates.unbind(0), noise.terminal.unbind(0), noise.heads, strict=True
+        ):
+            drawn = torch.addcmul(mean.unsqueeze(2), std.unsqueeze(2), epsilon).clamp_(-1, 1)
+            actions = torch.cat([proposals, drawn], 2)
+            # the proposals are the same in every iteration, and so is their return up to z_H
+            last, total, discount = (
+                torch.cat(pair, 1)
+                for pair in zip(proposed, rollout_return(model, z, drawn), strict=True)
+            )
+            value = total + discount * model.value(last, terminal_noise, heads)
+            value = torch.nan_to_num(value, nan=0.0)
+
+            elite_value, elites = value.topk(self.elites, dim=1)
+            index = elites[None, :, :, None].expand(self.horizon, -1, -1, action_dim)
+            elite_actions = actions.gather(2, index)
+            weights = torch.softmax(self.temperature * elite_value, 1)
+            scale = 1 / (weights.sum(1) + 1e-9)
+            scale = scale[None, :, None]
+            spread = weights[None, :, :, None]
+            mean = (spread * elite_actions).sum(2) * scale
+            variance = (spread * (elite_actions - mean.unsqueeze(2)).square()).sum(2) * scale
+            std = variance.sqrt().clamp(self.min_std, self.max_std)
+            if on_iteration is not None:
+                on_iteration(PlanIteration(actions, value, elites, weights, mean, std))
+
+        pick = (torch.log(weights) - torch.log(noise.pick)).argmax(1)
+        rows = torch.arange(batch, device=z.device)
+        first = elite_actions[0][rows, pick]
+        action = first if greedy else (first + std[0] * noise.action).clamp(-1, 1)
+        return PlanResult(action, Gaussian(first, std[0]), elite_value[rows, pick], mean)

@@ -1,0 +1,235 @@
+"""Replay: one preallocated ring of transitions, uniform windows, rewritable planner distributions.
+
+Each environment writes into a lane of its own. A row holds an observation and the step taken from
+it; the last observation of an episode gets a row without a step. Windows of H+1 rows never leave
+an episode, nor cross the write head. A sample is one gather of rows: well under a millisecond.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mppi_zoo.base import Batch, EnvSpec, Gaussian
+
+
+def replay_bytes(spec: EnvSpec, capacity: int) -> int:
+    """Memory of a replay of ``capacity`` rows, in bytes (float32)."""
+    floats = spec.obs_dim + 3 * spec.action_dim + 2
+    return capacity * (4 * floats + 1 + 8)
+
+
+class WindowStarts:
+    """First-in first-out queue of the rows of one lane where a window may start."""
+
+    def __init__(self, capacity: int):
+        self.rows = np.zeros(capacity, dtype=np.int64)
+        self.first = 0
+        self.count = 0
+
+    def push(self, row: int) -> None:
+        self.rows[(self.first + self.count) % len(self.rows)] = row
+        self.count += 1
+
+    def drop(self, row: int) -> None:
+        """Forget ``row`` if it is the oldest start; rows are overwritten oldest first."""
+        if self.count and self.rows[self.first] == row:
+            self.first = (self.first + 1) % len(self.rows)
+            self.count -= 1
+
+    def take(self, positions: np.ndarray) -> np.ndarray:
+        """Rows at queue positions 0 .. count-1, oldest first."""
+        return self.rows[(self.first + positions) % len(self.rows)]
+
+
+class Replay:
+    """See the module's docstring.
+
+    Args:
+        spec: the environment's sizes.
+        capacity: rows over all lanes.
+        horizon: H; windows have H steps and H+1 observations.
+        num_envs: lanes.
+        device: where the rows live.
+
+    Raises:
+        ValueError: if a lane could not hold one window.
+    """
+
+    def __init__(
+        self,
+        spec: EnvSpec,
+        capacity: int,
+        horizon: int,
+        num_envs: int = 1,
+        device: torch.device | str = "cpu",
+    ):
+        self.lane_rows = capacity // num_envs
+        if self.lane_rows < horizon + 2:
+            raise ValueError(
+                f"replay capacity {capacity} over {num_envs} environments leaves "
+                f"{self.lane_rows} rows each; a window of horizon {horizon} needs {horizon + 2}"
+            )
+        self.spec, self.horizon, self.num_envs = spec, horizon, num_envs
+        self.device = torch.device(device)
+        rows, action_dim = self.lane_rows * num_envs, spec.action_dim
+
+        def column(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+            return torch.zeros(rows, *shape, dtype=dtype, device=self.device)
+
+        self.columns: dict[str, Tensor] = {
+            "obs": column(spec.obs_dim),
+            "action": column(action_dim),
+            "reward": column(),
+            "terminated": column(),
+            "plan_mean": column(action_dim),
+            "plan_std": column(action_dim),
+            "planned": column(dtype=torch.bool),
+        }
+        self.starts = [WindowStarts(self.lane_rows) for _ in range(num_envs)]
+        self.cursor = np.zeros(num_envs, dtype=np.int64)  # next row to write, within the lane
+        self.run_length = np.zeros(num_envs, dtype=np.int64)  # rows of the episode under way
+        self.steps = 0
+
+    def __len__(self) -> int:
+        """Windows that can be sampled."""
+        return sum(starts.count for starts in self.starts)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the rows, in bytes."""
+        return sum(column.nbytes for column in self.columns.values())
+
+    def _advance(self, lanes: np.ndarray) -> Tensor:
+        """Claim the next row of each lane named; returns global row numbers."""
+        rows = lanes * self.lane_rows + self.cursor[lanes]
+        for lane in lanes:
+            row = int(self.cursor[lane])
+            self.starts[lane].drop(row)
+            self.run_length[lane] += 1
+            if self.run_length[lane] > self.horizon:
+                self.starts[lane].push((row - self.horizon) % self.lane_rows)
+            self.cursor[lane] = (row + 1) % self.lane_rows
+        return torch.from_numpy(rows).to(self.device)
+
+    def add(
+        self,
+        obs: Tensor,
+        action: Tensor,
+        reward: Tensor,
+        terminated: Tensor,
+        done: np.ndarray,
+        next_obs: Tensor,
+        plan: Gaussian | None = None,
+    ) -> None:
+        """Store one step of every environment.
+
+        Args:
+            obs: [N, O] before the step; action [N, A]; reward, terminated [N].
+            done: [N] bool, whether the episode ended, for whatever reason.
+            next_obs: [N, O] after the step; stored where the episode ended.
+            plan: the planner's distribution of ``obs`` [N, A], None for a random step.
+        """
+        rows = self._advance(np.arange(self.num_envs))
+        columns = self.columns
+        columns["obs"][rows] = obs
+        columns["action"][rows] = action
+        columns["reward"][rows] = reward
+        columns["terminated"][rows] = terminated
+        columns["planned"][rows] = plan is not None
+        columns["plan_mean"][rows] = 0.0 if plan is None else plan.mean
+        columns["plan_std"][rows] = 1.0 if plan is None else plan.std
+        self.steps += self.num_envs
+        ended = np.flatnonzero(done)
+        if ended.size:
+            rows = self._advance(ended)
+            columns["obs"][rows] = next_obs[torch.from_numpy(ended).to(next_obs.device)]
+            # no step starts here: whatever the overwritten row held must not be read as one
+            for name in ("action", "reward", "terminated", "plan_mean", "planned"):
+                columns[name][rows] = 0
+            columns["plan_std"][rows] = 1.0
+            self.run_length[ended] = 0
+
+    def sample(self, batch: int, generator: np.random.Generator) -> Batch:
+        """Windows drawn uniformly, with replacement, over all that the ring holds.
+
+        Raises:
+            ValueError: if there is none yet.
+        """
+        counts = np.array([starts.count for starts in self.starts])
+        total = int(counts.sum())
+        if total == 0:
+            raise ValueError(
+                f"the replay holds no window of {self.horizon + 1} rows yet; collect more steps "
+                "before the first update"
+            )
+        drawn = generator.integers(total, size=batch)
+        offsets = np.concatenate([[0], np.cumsum(counts)])
+        lanes = np.searchsorted(offsets, drawn, side="right") - 1
+        start = np.empty(batch, dtype=np.int64)
+        for lane in np.flatnonzero(counts):
+            chosen = lanes == lane
+            start[chosen] = self.starts[lane].take(drawn[chosen] - offsets[lane])
+        within = (start + np.arange(self.horizon + 1)[:, None]) % self.lane_rows
+        index = torch.from_numpy(within + lanes * self.lane_rows).to(self.device)
+        return self.gather(index)
+
+    def gather(self, index: Tensor) -> Batch:
+        """The windows at rows index [T+1, B]."""
+        flat, steps = index.flatten(), index[:-1]
+        flat_steps = steps.flatten()
+
+        def at(name: str) -> Tensor:
+            return self.columns[name].index_select(0, flat_steps).unflatten(0, steps.shape)
+
+        return Batch(
+            obs=self.columns["obs"].index_select(0, flat).unflatten(0, index.shape),
+            action=at("action"),
+            reward=at("reward"),
+            terminated=at("terminated"),
+            plan=Gaussian(at("plan_mean"), at("plan_std")),
+            planned=at("planned"),
+            index=steps,
+        )
+
+    def write_plan(self, index: Tensor, plan: Gaussian) -> None:
+        """Replace the planner distributions at rows index [...] by plan [..., A]."""
+        rows = index.flatten()
+        self.columns["plan_mean"][rows] = plan.mean.flatten(0, -2)
+        self.columns["plan_std"][rows] = plan.std.flatten(0, -2)
+        self.columns["planned"][rows] = True
+
+    def state_dict(self) -> dict[str, Any]:
+        """All rows and counters."""
+        return {
+            "columns": dict(self.columns),
+            "starts": [{"rows": torch.from_numpy(s.rows), "first": s.first, "count": s.count}
+                       for s in self.starts],
+            "cursor": torch.from_numpy(self.cursor),
+            "run_length": torch.from_numpy(self.run_length),
+            "steps": self.steps,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore :meth:`state_dict` into a replay of the same sizes.
+
+        Raises:
+            ValueError: if the sizes differ.
+        """
+        for name, column in self.columns.items():
+            saved = state["columns"][name]
+            if saved.shape != column.shape:
+                raise ValueError(
+                    f"replay column {name} has shape {tuple(saved.shape)}, expected "
+                    f"{tuple(column.shape)}: build the replay with the sizes it was saved with"
+                )
+            column.copy_(saved)
+        for starts, saved in zip(self.starts, state["starts"], strict=True):
+            starts.rows = saved["rows"].numpy().copy()
+            starts.first, starts.count = saved["first"], saved["count"]
+        self.cursor = state["cursor"].numpy().copy()
+        self.run_length = state["run_length"].numpy().copy()
+        self.steps = state["steps"]

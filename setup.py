@@ -1,0 +1,98 @@
+"""Packaging of mppi_zoo; settings of the tools live in pyproject.toml."""
+
+import shutil
+from pathlib import Path
+
+from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+from setuptools.command.sdist import sdist
+
+ROOT = Path(__file__).resolve().parent
+GIN = ROOT / "gin"
+
+# labmaze, which dm_control asks for, has no wheel for Python 3.13 and needs Bazel to be built.
+# Only dm_control's maze worlds import it, never its suite. So on 3.13 dm_control's other
+# dependencies are named here and `make venv` adds dm_control itself with --no-deps.
+NO_LABMAZE = '; python_version >= "3.13"'
+DM_CONTROL_DEPENDENCIES = [
+    "absl-py",
+    "dm-env",
+    "dm-tree!=0.1.2",
+    "glfw",
+    "lxml",
+    "protobuf>=3.19.4",
+    "pyopengl>=3.1.4",
+    "pyparsing>=3.0.0",
+    "requests",
+    "scipy",
+    "tqdm",
+]
+
+# The gin module is called gin too, so the folder gin/ cannot become a package: its files travel
+# inside mppi_zoo instead.
+
+
+class BuildPy(build_py):
+    """Adds the top-level gin/ folder to a built wheel as mppi_zoo/gin_files."""
+
+    def run(self) -> None:
+        super().run()
+        if not self.editable_mode and GIN.is_dir():
+            target = Path(self.build_lib) / "mppi_zoo" / "gin_files"
+            shutil.rmtree(target, ignore_errors=True)  # a stale build/ must not resurrect files
+            for source in sorted(GIN.rglob("*.gin")):
+                copy = target / source.relative_to(GIN)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source, copy)
+
+
+class Sdist(sdist):
+    """Puts gin/ and constraints.txt into a source distribution, which must build the same wheel."""
+
+    def make_distribution(self) -> None:
+        extra = [*GIN.rglob("*.gin"), ROOT / "constraints.txt"]
+        self.filelist.extend(str(path.relative_to(ROOT)) for path in extra if path.is_file())
+        super().make_distribution()
+
+
+README = ROOT / "README.md"
+
+setup(
+    name="mppi_zoo",
+    version="0.1.0",
+    description="MPPI-based model-based reinforcement learning: TD-MPC2, BMPC, PO-MPC and kin",
+    long_description=README.read_text(encoding="utf-8") if README.is_file() else "",
+    long_description_content_type="text/markdown",
+    author="mppi_zoo authors",
+    license="MIT",
+    python_requires=">=3.10,<3.14",
+    packages=find_packages(include=["mppi_zoo", "mppi_zoo.*"]),
+    package_data={"mppi_zoo": ["py.typed"]},
+    install_requires=[
+        "torch>=2.6",
+        "numpy>=1.26",
+        "gymnasium[mujoco]>=1.0",
+        "mujoco>=3.2,<4",  # dm_control 1.0.50 breaks with mujoco 4.0.0
+        'dm_control>=1.0.28; python_version < "3.13"',
+        *(name + NO_LABMAZE for name in DM_CONTROL_DEPENDENCIES),
+        "gin-config>=0.5",
+        "tensorboard>=2.15",
+        "rich>=13",
+        "pandas>=2.1",
+        "matplotlib>=3.8",
+        "imageio>=2.31",
+        "imageio-ffmpeg>=0.4.9",
+        "safetensors>=0.4",
+    ],
+    extras_require={
+        "dev": [
+            "hypothesis>=6.100",
+            "pyright>=1.1.380",
+            "pytest>=8",
+            "pytest-xdist>=3.5",
+            "ruff>=0.6",
+        ],
+        "wandb": ["wandb>=0.17"],
+    },
+    cmdclass={"build_py": BuildPy, "sdist": Sdist},
+)

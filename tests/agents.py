@@ -1,0 +1,112 @@
+"""Agents for tests: built from the shipped gin files, with small sizes, and parameter exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mppi_zoo import config
+from mppi_zoo.agent import POMPCAgent
+from mppi_zoo.base import Batch, EnvSpec, Gaussian
+
+MEMBERS = (
+    "tdmpc2_equiv",
+    "bmpc_equiv",
+    "tdmpc_square_equiv",
+    "boom_equiv",
+    "awac_mpc",
+    "bc_mpc",
+    "bc_sac_mpc",
+    "pompc_replay",
+    "pompc_adaptive_fkl",
+    "pompc_adaptive_rkl",
+    "pompc_v",
+    "pompc_kl_budget",
+    "pompc_uniform",
+    "pompc_lagged",
+)
+
+SMALL = (
+    "enc_dim=16",
+    "mlp_dim=32",
+    "latent_dim=16",
+    "critic_heads=5",
+    "samples=48",
+    "elites=12",
+    "policy_samples=6",
+    "iterations=4",
+)
+
+
+def build(
+    member: str,
+    spec: EnvSpec,
+    *params: str,
+    small: bool = True,
+    dtype: torch.dtype = torch.float64,
+    seed: int = 0,
+) -> POMPCAgent:
+    """The member's shipped file with small sizes and further bindings."""
+    torch.manual_seed(seed)
+    experiment = config.parse([member], [*(SMALL if small else ()), *params])
+    return experiment.agent(spec, dtype=dtype)
+
+
+def named_parameters(agent: POMPCAgent) -> Iterator[tuple[str, Tensor]]:
+    """Parameters under the golden files' neutral names; critics as ``q`` or ``v``."""
+    model = agent.world_model
+    nets = {
+        "encoder": model.encoder,
+        "dynamics": model.dynamics,
+        "reward": model.reward_net,
+        "pi": agent.policy.net,
+    }
+    if model.termination_net is not None:
+        nets["termination"] = model.termination_net
+    for net, module in nets.items():
+        for name, parameter in module.named_parameters():
+            yield f"{net}.{name}", parameter
+    letter = "v" if type(agent.critic).__name__ == "VCritic" else "q"
+    for prefix, ensemble in ((letter, agent.critic.online), (f"target_{letter}", agent.critic.target_net)):
+        for name, parameter in ensemble.named_parameters():
+            yield f"{prefix}.{name.removeprefix('layers.')}", parameter
+
+
+@torch.no_grad()
+def load_parameters(agent: POMPCAgent, arrays: Mapping[str, np.ndarray], prefix: str) -> None:
+    """Copy ``prefix + neutral name`` into the agent; every parameter must be there."""
+    for name, parameter in named_parameters(agent):
+        parameter.copy_(torch.from_numpy(arrays[prefix + name]))
+
+
+def random_batch(
+    spec: EnvSpec,
+    batch: int = 16,
+    window: int = 3,
+    dtype: torch.dtype = torch.float64,
+    seed: int = 0,
+    terminations: bool = False,
+) -> Batch:
+    """A batch of random numbers, half of it planned."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator, dtype=dtype)
+
+    ended = torch.rand(window, batch, generator=generator) < (0.2 if terminations else 0.0)
+    planned = torch.rand(window, batch, generator=generator) < 0.5
+    shape = (window, batch, spec.action_dim)
+    mean = torch.where(planned.unsqueeze(-1), normal(*shape).tanh(), 0.0)
+    std = torch.where(planned.unsqueeze(-1), normal(*shape).sigmoid() + 0.05, 1.0)
+    return Batch(
+        obs=normal(window + 1, batch, spec.obs_dim),
+        action=normal(*shape).tanh(),
+        reward=3 * normal(window, batch),
+        terminated=ended.to(dtype),
+        plan=Gaussian(mean.to(dtype), std.to(dtype)),
+        planned=planned,
+        index=torch.arange(window * batch).view(window, batch),
+    )

@@ -1,0 +1,153 @@
+"""The CSV files of a run: exact, tidy, and whole again after an interruption."""
+
+import importlib
+import math
+import types
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mppi_zoo.metrics import MetricsLogger, complete_lines
+
+HEADER = "step,split,metric,value\n"
+
+
+def log(folder: Path, **kwargs) -> MetricsLogger:
+    return MetricsLogger(folder, tensorboard=False, **kwargs)
+
+
+def test_rows_are_tidy_and_on_disk_before_close(tmp_path):
+    logger = log(tmp_path)
+    logger.write(5, "train", {"loss": torch.tensor(0.1, dtype=torch.float64), "n": 3})
+    logger.timing(5, {"steps_per_second": 41.5})
+    assert (tmp_path / "metrics.csv").read_text() == HEADER + "5,train,loss,0.1\n5,train,n,3.0\n"
+    assert (tmp_path / "timing.csv").read_text() == "step,metric,value\n5,steps_per_second,41.5\n"
+    logger.close()
+    logger.close()
+
+
+@given(st.floats())
+def test_values_come_back_exactly(tmp_path_factory, value):
+    folder = tmp_path_factory.mktemp("run")
+    with log(folder) as logger:
+        logger.write(0, "eval", {"x": value})
+    text = complete_lines(folder / "metrics.csv")[1].split(",")[3]
+    assert float(text) == value or (math.isnan(value) and math.isnan(float(text)))
+
+
+def test_append_drops_the_incomplete_line_and_later_rows(tmp_path):
+    path = tmp_path / "metrics.csv"
+    path.write_text(HEADER + "1,train,x,1.0\n2,train,x,2.0\n3,train,x,3.0\n4,tra")
+    with log(tmp_path, append=True, upto_step=2) as logger:
+        logger.write(3, "train", {"x": 3.5})
+    assert path.read_text() == HEADER + "1,train,x,1.0\n2,train,x,2.0\n3,train,x,3.5\n"
+    assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_append_keeps_everything_without_upto_step(tmp_path):
+    path = tmp_path / "metrics.csv"
+    path.write_text(HEADER + "9,train,x,1.0\n10,train,x,2.")
+    log(tmp_path, append=True).close()
+    assert path.read_text() == HEADER + "9,train,x,1.0\n"
+
+
+@pytest.mark.parametrize("left", ["", "step,spl"])
+def test_append_mends_a_header_cut_short(tmp_path, left):
+    (tmp_path / "metrics.csv").write_text(left)
+    log(tmp_path, append=True).close()
+    assert (tmp_path / "metrics.csv").read_text() == HEADER
+
+
+def test_an_interrupted_run_ends_with_the_bytes_of_an_uninterrupted_one(tmp_path):
+    def steps(logger, first, last):
+        for step in range(first, last):
+            logger.write(step, "train", {"loss": 1 / (step + 1), "norm": step**0.5})
+
+    with log(tmp_path / "whole") as logger:
+        steps(logger, 0, 20)
+    with log(tmp_path / "cut") as logger:
+        steps(logger, 0, 14)
+    with log(tmp_path / "cut", append=True, upto_step=9) as logger:
+        steps(logger, 10, 20)
+    whole, cut = (tmp_path / name / "metrics.csv" for name in ("whole", "cut"))
+    assert whole.read_bytes() == cut.read_bytes()
+
+
+def test_measurements_are_never_overwritten(tmp_path):
+    with log(tmp_path) as logger:
+        logger.write(0, "train", {"x": 1})
+    with pytest.raises(FileExistsError, match="append=True"):
+        log(tmp_path)
+    assert "0,train,x,1.0" in (tmp_path / "metrics.csv").read_text()
+
+
+@pytest.mark.parametrize("text", ["a,b\n1,2\n", HEADER + "1,train,x\n", HEADER + "x,train,x,1\n"])
+def test_a_foreign_file_is_left_alone(tmp_path, text):
+    (tmp_path / "metrics.csv").write_text(text)
+    with pytest.raises(ValueError, match="expected the columns"):
+        log(tmp_path, append=True)
+    assert (tmp_path / "metrics.csv").read_text() == text
+
+
+def test_a_bad_value_is_named_and_writes_nothing(tmp_path):
+    with log(tmp_path) as logger:
+        with pytest.raises(TypeError, match="'grad'.*one number"):
+            logger.write(0, "train", {"loss": 1.0, "grad": torch.zeros(2)})
+        with pytest.raises(ValueError, match="'a,b'"):
+            logger.write(0, "train", {"a,b": 1.0})
+        with pytest.raises(ValueError, match="-1"):
+            logger.write(-1, "train", {"a": 1.0})
+        with pytest.raises(TypeError):
+            logger.write(1.5, "train", {"a": 1.0})  # type: ignore
+    assert (tmp_path / "metrics.csv").read_text() == HEADER
+
+
+def test_tensorboard_gets_the_same_numbers(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    with MetricsLogger(tmp_path) as logger:
+        logger.write(7, "eval", {"episode_return": 2.5})
+        logger.timing(7, {"steps_per_second": 10.0})
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    (scalar,) = events.Scalars("eval/episode_return")
+    assert (scalar.step, scalar.value) == (7, 2.5)
+    assert events.Scalars("timing/steps_per_second")[0].value == 10.0
+
+
+@pytest.mark.parametrize("found", [None, types.ModuleType("wandb")])
+def test_missing_wandb_names_the_extra(tmp_path, monkeypatch, found):
+    """Also where only a folder wandb/ of offline runs is found, which imports as a module."""
+
+    def import_module(name):
+        if found is None:
+            raise ImportError(name)
+        return found
+
+    monkeypatch.setattr(importlib, "import_module", import_module)
+    with pytest.raises(ImportError, match=r"mppi_zoo\[wandb\]"):
+        log(tmp_path / "run", wandb={})
+    assert not (tmp_path / "run").exists()
+
+
+def test_wandb_gets_the_agent_step_as_a_value(tmp_path, monkeypatch):
+    logged, settings = [], {}
+
+    class Run:
+        def define_metric(self, name, step_metric):
+            logged.append((name, step_metric))
+
+        def log(self, values):
+            logged.append(values)
+
+        def finish(self):
+            logged.append("finished")
+
+    wandb = types.SimpleNamespace(init=lambda **given: settings.update(given) or Run())
+    monkeypatch.setattr(importlib, "import_module", lambda name: wandb)
+    with log(tmp_path, wandb={"project": "zoo"}) as logger:
+        logger.write(3, "eval", {"x": 1})
+    assert settings == {"dir": str(tmp_path), "project": "zoo"}
+    assert logged == [("*", "agent_step"), {"eval/x": 1.0, "agent_step": 3}, "finished"]
