@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import gin
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -142,6 +143,10 @@ class POMPCAgent:
             ),
             propose=lambda z, noise: self.policy.act(z, noise, proposal_bounds),
         )
+
+    def tensor(self, array: np.ndarray) -> Tensor:
+        """A NumPy array as the agent computes with it."""
+        return torch.as_tensor(array, dtype=self.dtype, device=self.device)
 
     def draw_plan_noise(self, batch: int, generator: torch.Generator) -> PlanNoise:
         """The draws of one plan for ``batch`` states."""

@@ -9,11 +9,14 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from itertools import count
 from pathlib import Path
 from typing import Any
+
+from mppi_zoo.base import EnvSpec
 
 # Distributions whose versions can change a run's numbers.
 DISTRIBUTIONS = ("mppi_zoo", "torch", "numpy", "mujoco", "dm_control", "gymnasium", "gin-config")
@@ -31,6 +34,7 @@ def create(
     command_line: Sequence[str],
     operative_gin: str,
     device: str = "cpu",
+    spec: EnvSpec | None = None,
 ) -> Path:
     """Makes a run folder with ``config.gin`` and ``run.json``.
 
@@ -43,6 +47,7 @@ def create(
         command_line: the program's arguments, as in ``sys.argv``.
         operative_gin: every setting in force, as gin text.
         device: the torch device that the run computes on, e.g. ``cuda:0``.
+        spec: the environment's sizes, so that the agent can be rebuilt without it.
 
     Returns:
         The folder.
@@ -56,6 +61,7 @@ def create(
         "member": member,
         "task": task,
         "seed": seed,
+        "spec": None if spec is None else asdict(spec),
         "command_line": [str(argument) for argument in command_line],
         "started": started.isoformat(timespec="seconds"),
         "versions": {"python": platform.python_version(), **_versions()},

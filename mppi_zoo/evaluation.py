@@ -1,0 +1,86 @@
+"""Evaluation: whole episodes with the planner, and beside it with the bare policy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from mppi_zoo.actor import Actor, finite_action
+from mppi_zoo.agent import POMPCAgent
+from mppi_zoo.envs import EpisodeVector
+from mppi_zoo.noise import generator_for
+
+Act = Callable[[np.ndarray], np.ndarray]
+
+
+class Episodes(NamedTuple):
+    """Outcome of N episodes."""
+
+    returns: np.ndarray  # [N] undiscounted
+    lengths: np.ndarray  # [N] agent steps
+    frames: list[np.ndarray]  # images of the first episode, empty unless asked for
+
+    def figures(self) -> dict[str, float]:
+        """For the log."""
+        return {
+            "episode_return": float(self.returns.mean()),
+            "episode_return_std": float(self.returns.std()),
+            "episode_return_min": float(self.returns.min()),
+            "episode_return_max": float(self.returns.max()),
+            "episode_length": float(self.lengths.mean()),
+        }
+
+
+def run_episodes(envs: EpisodeVector, act: Act, *, film: bool = False) -> Episodes:
+    """One episode in each environment, all planned as one batch.
+
+    An environment that is done before the others is started again so that the batch keeps its
+    shape; what it does then does not count.
+    """
+    obs = envs.reset()
+    returns, lengths = np.zeros(envs.num_envs), np.zeros(envs.num_envs, dtype=np.int64)
+    running = np.ones(envs.num_envs, dtype=bool)
+    frames: list[np.ndarray] = [envs.render(0)] if film else []
+    while running.any():
+        obs, reward, terminated, truncated = envs.step(act(obs))
+        returns += np.where(running, reward.astype(np.float64), 0.0)
+        lengths += running
+        if film and running[0]:
+            frames.append(envs.render(0))
+        done = terminated | truncated
+        running &= ~done
+        if done.any() and running.any():
+            obs = envs.reset(done)
+    return Episodes(returns, lengths, frames)
+
+
+class Evaluator:
+    """Evaluates an agent on episodes of its own, without touching the training's randomness.
+
+    Args:
+        envs: environments for evaluation only.
+        seed: of the run.
+    """
+
+    def __init__(self, envs: EpisodeVector, seed: int):
+        self.envs, self.seed = envs, seed
+
+    def _begin(self, step: int, which: str) -> str:
+        # episodes are numbered by the agent step, so an evaluation depends on nothing before it
+        self.envs.episode = np.full(self.envs.num_envs, step, dtype=np.int64)
+        return f"evaluation-{which}-{step}"
+
+    def planner(self, agent: POMPCAgent, step: int, *, film: bool = False) -> Episodes:
+        """Episodes with the planner, without exploration noise."""
+        generator = generator_for(self.seed, self._begin(step, "planner"), agent.device)
+        actor = Actor(agent, self.envs.num_envs, generator)
+        return run_episodes(self.envs, lambda obs: actor.act(obs, greedy=True)[0], film=film)
+
+    def policy(self, agent: POMPCAgent, step: int) -> Episodes:
+        """The same episodes with the bare policy's deterministic action."""
+        self._begin(step, "policy")
+        return run_episodes(
+            self.envs, lambda obs: finite_action(agent.policy_action(agent.tensor(obs)))
+        )

@@ -1,0 +1,232 @@
+"""Train or evaluate: ``python -m mppi_zoo.run --gin gin/tdmpc2_equiv.gin``.
+
+The composition root: only here are gin and the command line read, seeds set, a device picked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mppi_zoo import config, run_folder
+from mppi_zoo.agent import POMPCAgent
+from mppi_zoo.checkpoint import load_agent
+from mppi_zoo.curves import plot_learning_curve
+from mppi_zoo.envs import EpisodeVector, rendering_available
+from mppi_zoo.evaluation import Evaluator
+from mppi_zoo.metrics import MetricsLogger
+from mppi_zoo.progress import Progress
+from mppi_zoo.replay import Replay, replay_bytes
+from mppi_zoo.runner import Trainer
+from mppi_zoo.speed import forecast, measure
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser(prog="python -m mppi_zoo.run", description=__doc__)
+    p.add_argument("--gin", action="append", default=[], metavar="FILE", required=True,
+                   help="member, scale or environment file, by path or name; repeatable, later wins")
+    p.add_argument("--param", action="append", default=[], metavar="BINDING",
+                   help="a gin binding such as KLObjective.lam=0.1; repeatable")
+    p.add_argument("--import", dest="imports", action="append", default=[], metavar="MODULE",
+                   help="module that registers parts of your own; repeatable")
+    p.add_argument("--task", help="such as dmc:walker-walk, gym:Hopper-v5, my_module:MyEnv")
+    p.add_argument("--steps", type=int, help="agent steps to train")
+    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--device", help="cpu, cuda, cuda:1, ...; default: cuda where present")
+    p.add_argument("--num-envs", type=int, default=1, help="environments stepped together")
+    p.add_argument("--async-envs", action="store_true", help="a process for each environment")
+    p.add_argument("--out", type=Path, help="run folder; default: runs/<member>_<task>_...")
+    p.add_argument("--init-from", type=Path, metavar="FILE", help="start from this checkpoint")
+    p.add_argument("--eval", action="store_true", help="evaluate only, with --init-from")
+    p.add_argument("--show", action="store_true", help="print the full configuration and exit")
+    p.add_argument("--no-video", action="store_true", help="film no evaluation")
+    p.add_argument("--wandb", metavar="PROJECT", help="log to Weights & Biases too")
+    p.add_argument("--quiet", action="store_true", help="no progress")
+    return p
+
+
+def pick_device(name: str | None) -> torch.device:
+    """The device asked for, or CUDA where present.
+
+    Raises:
+        ValueError: if it is unknown or absent.
+    """
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        found = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+        raise ValueError(
+            f"--device {name}: not available here ({str(error).splitlines()[0]}); "
+            f"found: {', '.join(found)}"
+        ) from error
+    return device
+
+
+def replay_device(device: torch.device, needed: int) -> torch.device:
+    """The agent's device if the replay leaves half of its free memory, else the host."""
+    if device.type != "cuda":
+        return torch.device("cpu")
+    free, _ = torch.cuda.mem_get_info(device)
+    return device if needed < free / 2 else torch.device("cpu")
+
+
+def overrides(args: argparse.Namespace) -> list[str]:
+    """Bindings of the command line, macros from its options last."""
+    bindings = list(args.param)
+    if args.task is not None:
+        bindings.append(config.set_macro("task", args.task))
+    if args.steps is not None:
+        bindings.append(config.set_macro("steps", args.steps))
+    return bindings
+
+
+def build_agent(
+    experiment: config.Experiment, envs: EpisodeVector, seed: int, device: torch.device
+) -> POMPCAgent:
+    """The agent with initial parameters from the seed, the same on every device."""
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)
+    return experiment.agent(envs.spec, device=device)
+
+
+def check_sizes(experiment: config.Experiment, agent: POMPCAgent, seed_steps: int) -> None:
+    """Fail before anything is written where sizes do not fit together.
+
+    Raises:
+        ValueError: naming the sizes.
+    """
+    options, horizon = experiment.training, agent.planner.horizon
+    if horizon > agent.spec.episode_length:
+        raise ValueError(
+            f"MPPIPlanner.horizon = {horizon} is longer than an episode of {experiment.task} "
+            f"({agent.spec.episode_length} agent steps); lower the macro horizon"
+        )
+    if seed_steps <= horizon:
+        raise ValueError(
+            f"the seed phase of {seed_steps} steps holds no window of {horizon + 1} "
+            f"observations; raise the macro seed_steps above {horizon}"
+        )
+    if options.steps < seed_steps:
+        raise ValueError(
+            f"steps = {options.steps} ends within the seed phase of {seed_steps} random steps; "
+            f"raise --steps above it, or lower it: --param seed_steps={max(options.steps // 2, 1)}"
+        )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    args = parser().parse_args(argv)
+    try:
+        return run(args, sys.argv if argv is None else ["mppi_zoo.run", *argv])
+    except (ValueError, FileNotFoundError, FileExistsError, ImportError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def run(args: argparse.Namespace, command_line: Sequence[str]) -> int:
+    """Build everything, then train or evaluate."""
+    if args.eval and args.init_from is None:
+        raise ValueError("--eval needs --init-from FILE: a run folder or one of its checkpoints")
+    device = pick_device(args.device)
+    experiment = config.parse(args.gin, overrides(args), args.imports)
+    options = experiment.training
+    member = Path(args.gin[0]).stem
+
+    with EpisodeVector(
+        experiment.task, args.num_envs, args.seed, "training", experiment.env, args.async_envs
+    ) as envs:
+        agent = build_agent(experiment, envs, args.seed, device)
+        if args.init_from is not None:
+            load_agent(args.init_from, agent)
+        config.check_dead_bindings(shipped_too=not args.param)
+        seed_steps = options.seed_phase(envs.spec.episode_length)
+        check_sizes(experiment, agent, seed_steps)
+        if args.show:
+            print(config.operative_config())
+            return 0
+        # final observations take a row of their own, so twice the steps is always enough
+        rows = min(options.replay_capacity, 2 * options.steps + args.num_envs)
+        needed = replay_bytes(envs.spec, rows)
+        replay = Replay(
+            envs.spec, rows, agent.planner.horizon, args.num_envs, replay_device(device, needed)
+        )
+        film, message = _filming(args)
+        eval_envs = None
+        if options.eval_every or args.eval:
+            eval_envs = EpisodeVector(
+                experiment.task, options.eval_episodes, args.seed, "evaluation", experiment.env,
+                render=film,
+            )
+        evaluator = None if eval_envs is None else Evaluator(eval_envs, args.seed)
+        try:
+            if args.eval:
+                return _evaluate(agent, evaluator)
+            folder = run_folder.create(
+                args.out,
+                member=member,
+                task=experiment.task,
+                seed=args.seed,
+                command_line=command_line,
+                operative_gin=config.operative_config(),
+                device=str(device),
+                spec=envs.spec,
+            )
+            wandb = None if args.wandb is None else {"project": args.wandb, "name": folder.name}
+            with (
+                MetricsLogger(folder, wandb=wandb) as logger,
+                Progress(options.steps, quiet=args.quiet) as progress,
+            ):
+                progress.message(
+                    f"{member} on {experiment.task}, seed {args.seed}, {device}: "
+                    f"{agent.parameter_count():,} parameters, replay of {rows:,} rows on "
+                    f"{replay.device} ({replay.nbytes / 2**20:,.0f} MiB); run folder {folder}"
+                )
+                if message:
+                    progress.message(message)
+                speed = measure(agent, args.num_envs, options.batch_size)
+                progress.message(forecast(speed, options, args.num_envs, seed_steps))
+                Trainer(
+                    agent, envs, evaluator, replay, experiment.reanalysis, options, args.seed,
+                    logger, progress, folder, film,
+                ).run()
+            curve = folder / "learning_curve.png"
+            plot_learning_curve([folder], curve)
+            if not args.quiet:
+                print(f"learning curve: {curve}")
+        finally:
+            if eval_envs is not None:
+                eval_envs.close()
+    return 0
+
+
+def _filming(args: argparse.Namespace) -> tuple[bool, str]:
+    if args.no_video:
+        return False, ""
+    available, reason = rendering_available()
+    return available, "" if available else f"no evaluation video: {reason}"
+
+
+def _evaluate(agent: POMPCAgent, evaluator: Evaluator | None) -> int:
+    assert evaluator is not None
+    for name, episodes in (
+        ("planner", evaluator.planner(agent, 0)),
+        ("bare policy", evaluator.policy(agent, 0)),
+    ):
+        print(
+            f"{name}: return {episodes.returns.mean():.1f} +- {episodes.returns.std():.1f} over "
+            f"{episodes.returns.size} episodes of {episodes.lengths.mean():.0f} steps"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
