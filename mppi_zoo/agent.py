@@ -15,8 +15,8 @@ from mppi_zoo.base import (
     Batch,
     EnvSpec,
     Gaussian,
-    PlanNoise,
     PlanningModel,
+    PlanNoise,
     PlanResult,
     UpdateNoise,
 )
@@ -95,7 +95,10 @@ class POMPCAgent:
         body = [p for n, p in self.world_model.named_parameters() if not n.startswith("encoder.")]
         self.model_optimizer = optimizer(
             [
-                {"params": list(self.world_model.encoder.parameters()), "lr": lr * encoder_lr_scale},
+                {
+                    "params": list(self.world_model.encoder.parameters()),
+                    "lr": lr * encoder_lr_scale,
+                },
                 {"params": [*body, *self.critic.online.parameters()]},
             ],
             lr=lr,

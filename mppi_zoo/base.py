@@ -117,7 +117,9 @@ class UpdateNoise(NamedTuple):
     hidden layer (0 or 1/(1 - rate)); None means no dropout.
     """
 
-    target_policy: Tensor  # [n, T, B, A] policy noise of the critic target (n model steps, 1 if model-free)
+    target_policy: (
+        Tensor  # [n, T, B, A] policy noise of the critic target (n model steps, 1 if model-free)
+    )
     target_heads: Tensor  # [2] int64
     policy: Tensor  # [T+1, B, A] policy noise of the policy loss; only the latents used are read
     policy_heads: Tensor  # [2] int64

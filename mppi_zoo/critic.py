@@ -56,9 +56,7 @@ class Critic(nn.Module):
         self.online = EnsembleMLP(heads, in_dim, mlp_dim, self.two_hot.bins, hidden_init)
         self.target_net = copy.deepcopy(self.online).requires_grad_(False)
 
-    def loss_from_input(
-        self, x: Tensor, target: Tensor, rho: float, keep: Tensor | None
-    ) -> Tensor:
+    def loss_from_input(self, x: Tensor, target: Tensor, rho: float, keep: Tensor | None) -> Tensor:
         """(1/(T K)) sum_k sum_t rho^t mean_B CE: x [T, B, in], target [T, B] -> 0-d."""
         weights = temporal_weights(rho, x.shape[0], x)
         entropy = self.two_hot.cross_entropy(self.online(x, keep=keep), target)

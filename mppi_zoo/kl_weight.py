@@ -45,7 +45,9 @@ class KLWeight(nn.Module):
 
 def _check(name: str, value: float) -> float:
     if not (value >= 0 and math.isfinite(value)):
-        raise ValueError(f"{name} = {value}: expected a number in [0, inf); use @Infinite() for inf")
+        raise ValueError(
+            f"{name} = {value}: expected a number in [0, inf); use @Infinite() for inf"
+        )
     return float(value)
 
 

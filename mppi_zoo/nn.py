@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mppi_zoo.activations import group_softmax, mish
 from mppi_zoo.ops import symexp, symlog
 
 Init = Callable[[Tensor, Tensor], None]
@@ -56,7 +57,7 @@ class SimNorm(nn.Module):
         self.group = group
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.softmax(x.unflatten(-1, (-1, self.group)), dim=-1).flatten(-2)
+        return group_softmax(x, self.group)
 
 
 LatentNorm = Callable[[int, int], nn.Module]
@@ -80,7 +81,7 @@ def simnorm_unless_medium_action(
 class Dense(nn.Linear):
     """Linear -> LayerNorm -> activation, the block that every network repeats."""
 
-    def __init__(self, in_dim: int, out_dim: int, activation: Callable[[Tensor], Tensor] = F.mish):
+    def __init__(self, in_dim: int, out_dim: int, activation: Callable[[Tensor], Tensor] = mish):
         super().__init__(in_dim, out_dim)
         self.ln = nn.LayerNorm(out_dim)
         self.activation = activation
@@ -134,7 +135,7 @@ class EnsembleDense(nn.Module):
         y = y if keep is None else y * keep
         y = F.layer_norm(y, y.shape[-1:])
         gain, shift = chosen(self.ln["weight"]), chosen(self.ln["bias"])
-        return F.mish(torch.addcmul(shift.unsqueeze(1), y, gain.unsqueeze(1)))
+        return mish(torch.addcmul(shift.unsqueeze(1), y, gain.unsqueeze(1)))
 
 
 class EnsembleMLP(nn.Module):

@@ -80,9 +80,7 @@ class KLObjective(nn.Module):
     @property
     def needs_value(self) -> bool:
         """Whether any part reads Q; at lambda = inf usually none, and the critic is left alone."""
-        return (
-            self.lam.uses_return or self.kl_scale.needs_value or self.sample_weights.needs_value
-        )
+        return self.lam.uses_return or self.kl_scale.needs_value or self.sample_weights.needs_value
 
     @property
     def needs_baseline(self) -> bool:
@@ -133,9 +131,7 @@ class KLObjective(nn.Module):
         cost_sum = (weights[: divergence.shape[0]] * cost.mean(1)).sum()
         loss = (cost_sum - gain_sum) / sample.action.shape[0]
         self.lam.observe(divergence.detach().mean())
-        return ObjectiveTerms(
-            loss, q, divergence, entropy, kl_weight, kl_factor, sample_weights
-        )
+        return ObjectiveTerms(loss, q, divergence, entropy, kl_weight, kl_factor, sample_weights)
 
 
 def diagnostics(terms: ObjectiveTerms, objective: KLObjective) -> dict[str, Tensor]:

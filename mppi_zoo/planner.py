@@ -14,7 +14,7 @@ import gin
 import torch
 from torch import Tensor
 
-from mppi_zoo.base import Gaussian, PlanNoise, PlanningModel, PlanResult
+from mppi_zoo.base import Gaussian, PlanningModel, PlanNoise, PlanResult
 from mppi_zoo.noise import draw_plan_noise
 
 

@@ -19,9 +19,7 @@ class Policy(nn.Module):
     log sigma = low + (high - low)(tanh s + 1)/2.
     """
 
-    def __init__(
-        self, spec: EnvSpec, latent_dim: int, mlp_dim: int, log_std_bounds: LogStdBounds
-    ):
+    def __init__(self, spec: EnvSpec, latent_dim: int, mlp_dim: int, log_std_bounds: LogStdBounds):
         super().__init__()
         low, high = log_std_bounds
         if not low < high:
@@ -49,9 +47,7 @@ class Policy(nn.Module):
         mean, _, log_std = self._head(z, bounds)
         return self._squash(mean, torch.exp(log_std), noise)
 
-    def sample(
-        self, z: Tensor, noise: Tensor, bounds: LogStdBounds | None = None
-    ) -> PolicySample:
+    def sample(self, z: Tensor, noise: Tensor, bounds: LogStdBounds | None = None) -> PolicySample:
         """A reparameterised draw with noise [..., A]; ``bounds`` replaces the log-std bounds."""
         mean, raw, log_std = self._head(z, bounds)
         std = torch.exp(log_std)

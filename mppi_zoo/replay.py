@@ -206,8 +206,10 @@ class Replay:
         """All rows and counters."""
         return {
             "columns": dict(self.columns),
-            "starts": [{"rows": torch.from_numpy(s.rows), "first": s.first, "count": s.count}
-                       for s in self.starts],
+            "starts": [
+                {"rows": torch.from_numpy(s.rows), "first": s.first, "count": s.count}
+                for s in self.starts
+            ],
             "cursor": torch.from_numpy(self.cursor),
             "run_length": torch.from_numpy(self.run_length),
             "steps": self.steps,

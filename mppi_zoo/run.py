@@ -29,12 +29,29 @@ from mppi_zoo.speed import forecast, measure
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     p = argparse.ArgumentParser(prog="python -m mppi_zoo.run", description=__doc__)
-    p.add_argument("--gin", action="append", default=[], metavar="FILE", required=True,
-                   help="member, scale or environment file, by path or name; repeatable, later wins")
-    p.add_argument("--param", action="append", default=[], metavar="BINDING",
-                   help="a gin binding such as KLObjective.lam=0.1; repeatable")
-    p.add_argument("--import", dest="imports", action="append", default=[], metavar="MODULE",
-                   help="module that registers parts of your own; repeatable")
+    p.add_argument(
+        "--gin",
+        action="append",
+        default=[],
+        metavar="FILE",
+        required=True,
+        help="member, scale or environment file, by path or name; repeatable, later wins",
+    )
+    p.add_argument(
+        "--param",
+        action="append",
+        default=[],
+        metavar="BINDING",
+        help="a gin binding such as KLObjective.lam=0.1; repeatable",
+    )
+    p.add_argument(
+        "--import",
+        dest="imports",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="module that registers parts of your own; repeatable",
+    )
     p.add_argument("--task", help="such as dmc:walker-walk, gym:Hopper-v5, my_module:MyEnv")
     p.add_argument("--steps", type=int, help="agent steps to train")
     p.add_argument("--seed", type=int, default=1)
@@ -163,7 +180,11 @@ def run(args: argparse.Namespace, command_line: Sequence[str]) -> int:
         eval_envs = None
         if options.eval_every or args.eval:
             eval_envs = EpisodeVector(
-                experiment.task, options.eval_episodes, args.seed, "evaluation", experiment.env,
+                experiment.task,
+                options.eval_episodes,
+                args.seed,
+                "evaluation",
+                experiment.env,
                 render=film,
             )
         evaluator = None if eval_envs is None else Evaluator(eval_envs, args.seed)
@@ -195,8 +216,17 @@ def run(args: argparse.Namespace, command_line: Sequence[str]) -> int:
                 speed = measure(agent, args.num_envs, options.batch_size)
                 progress.message(forecast(speed, options, args.num_envs, seed_steps))
                 Trainer(
-                    agent, envs, evaluator, replay, experiment.reanalysis, options, args.seed,
-                    logger, progress, folder, film,
+                    agent,
+                    envs,
+                    evaluator,
+                    replay,
+                    experiment.reanalysis,
+                    options,
+                    args.seed,
+                    logger,
+                    progress,
+                    folder,
+                    film,
                 ).run()
             curve = folder / "learning_curve.png"
             plot_learning_curve([folder], curve)

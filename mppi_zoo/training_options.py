@@ -38,7 +38,9 @@ class TrainingOptions:
             if not (isinstance(value, int) and value >= 1):
                 raise ValueError(f"TrainingOptions.{name} = {value!r}: expected an integer >= 1")
         if self.seed_steps is not None and self.seed_steps < 1:
-            raise ValueError(f"TrainingOptions.seed_steps = {self.seed_steps}: expected >= 1 or None")
+            raise ValueError(
+                f"TrainingOptions.seed_steps = {self.seed_steps}: expected >= 1 or None"
+            )
         if self.updates_per_step < 0:
             raise ValueError(
                 f"TrainingOptions.updates_per_step = {self.updates_per_step}: expected >= 0"

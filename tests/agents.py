@@ -70,7 +70,10 @@ def named_parameters(agent: POMPCAgent) -> Iterator[tuple[str, Tensor]]:
         for name, parameter in module.named_parameters():
             yield f"{net}.{name}", parameter
     letter = "v" if type(agent.critic).__name__ == "VCritic" else "q"
-    for prefix, ensemble in ((letter, agent.critic.online), (f"target_{letter}", agent.critic.target_net)):
+    for prefix, ensemble in (
+        (letter, agent.critic.online),
+        (f"target_{letter}", agent.critic.target_net),
+    ):
         for name, parameter in ensemble.named_parameters():
             yield f"{prefix}.{name.removeprefix('layers.')}", parameter
 

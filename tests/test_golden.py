@@ -26,8 +26,12 @@ from mppi_zoo.planner import PlanIteration
 
 PRECISION = {"f64": (torch.float64, 1e-9), "f32": (torch.float32, 1e-4)}
 LOG_PROB, WITH_LOG_PROB = 2e-6, 1e-7
-Q_BMPC = ("POMPCAgent.critic=@QCritic", "QCritic.heads=2", "QCritic.target_pair=@pair_mean",
-          "QCritic.hidden_init=@truncated_normal_init")
+Q_BMPC = (
+    "POMPCAgent.critic=@QCritic",
+    "QCritic.heads=2",
+    "QCritic.target_pair=@pair_mean",
+    "QCritic.hidden_init=@truncated_normal_init",
+)
 MEMBER = {
     "tdmpc2": ("tdmpc2_equiv", ()),
     "bmpc": ("bmpc_equiv", ()),
@@ -110,7 +114,8 @@ class Golden:
         heads_td, heads_pi = prefix + "heads_td", prefix + "heads_pi"
         behaviour = prefix + "heads_behaviour"
         return UpdateNoise(
-            target_policy=self[prefix + "eps_td"].unsqueeze(0) if prefix + "eps_td" in self
+            target_policy=self[prefix + "eps_td"].unsqueeze(0)
+            if prefix + "eps_td" in self
             else policy.unsqueeze(0),
             target_heads=self[heads_td] if heads_td in self else pair,
             policy=policy,
@@ -191,7 +196,11 @@ def test_updates(goldens: Path, kind: str, precision: str) -> None:
         with torch.no_grad():
             latents = agent.world_model.encode(batch.obs)
             target = agent.critic.target(
-                batch, latents, agent.policy, agent.world_model, noise.target_policy,
+                batch,
+                latents,
+                agent.policy,
+                agent.world_model,
+                noise.target_policy,
                 noise.target_heads,
             )
         golden.same(target, prefix + "td_targets")

@@ -520,15 +520,7 @@ def test_no_value_beyond_the_end_of_an_episode(member: str) -> None:
     agent = tiny(member, episodic=True)
     bias = torch.full((1,), 100.0, dtype=torch.float64)
     agent.load_named({"termination.2.bias": bias})
-    noise = {"heads": torch.tensor([[0, 1], [0, 1]])}
-    obs = torch.randn(1, 3, dtype=torch.float64)
-    batched = member.startswith("bmpc")
-    before = agent.plan(obs if batched else obs[0], noise=noise)
-    first_reward = agent.predicted_reward(
-        agent.encoder(obs).expand(2, -1), torch.rand(2, 2, dtype=torch.float64)
-    )
-    assert torch.isfinite(first_reward).all() and torch.isfinite(before.action).all()
-
+    batched, obs = member.startswith("bmpc"), torch.randn(1, 3, dtype=torch.float64)
     z = agent.encoder(obs).expand(16, -1)
     actions = torch.rand(3, 16, 2, dtype=torch.float64)
     eps, heads = torch.zeros(16, 2, dtype=torch.float64), torch.tensor([0, 1])
@@ -569,6 +561,27 @@ def test_reanalysis_renews_the_first_windows_only() -> None:
         assert not torch.isclose(fresh, stored[name][:, :windows]).any()
 
 
+@pytest.mark.parametrize("module", [tdmpc2, bmpc, tdmpc_square])
+def test_replay_draws_every_window_and_none_across_episodes(module: ModuleType) -> None:
+    replay, lengths = module.Replay(horizon=3, capacity=12), (9, 2, 3, 7)
+    for episode, length in enumerate(lengths):
+        numbers = [torch.tensor([100.0 * episode + t]) for t in range(length + 1)]
+        names = ("action", "reward", "terminated", "mu", "std")
+        replay.add(numbers, [dict.fromkeys(names, number) for number in numbers[:-1]])
+    sampled = replay.sample(500)
+    batch = sampled[0] if module is bmpc else sampled
+    # The first episode is out by capacity, the second has no window.
+    starts = batch["obs"][0, :, 0]
+    assert set(starts.tolist()) == {200, 300, 301, 302, 303, 304}
+    assert torch.equal(batch["obs"][..., 0], starts + torch.arange(4)[:, None])
+    assert torch.equal(batch["action"], batch["obs"][:3])
+    if module is bmpc:
+        fresh = batch["mu"][:, :20] + 0.5
+        replay.write_plans(sampled[1], fresh, fresh)
+        stored = torch.cat([episode["mu"] for episode in replay.episodes])
+        assert set(stored[stored % 1 == 0.5].tolist()) == set(fresh.flatten().tolist())
+
+
 class StubEnv:
     """Walk to the origin; ends early beyond 2 when episodic."""
 
@@ -595,10 +608,10 @@ SMALL = "--steps 45 --seed-steps 24 --batch-size 24 --eval-every 15 --eval-episo
 SMALL += " --enc-dim 16 --mlp-dim 16 --latent-dim 16 --num-q 2 --samples 16 --elites 4"
 SMALL += " --policy-samples 2 --iterations 2"
 MAINS = [
-    ("tdmpc2", ""),
-    ("bmpc", ""),
-    ("bmpc", "--critic q"),
-    *[("tdmpc_square", f"--mode {mode}") for mode in tdmpc_square.MODES],
+    *[("tdmpc2", "", episodic) for episodic in (False, True)],
+    *[("bmpc", f"--critic {critic}", episodic) for critic in "vq" for episodic in (False, True)],
+    *[("tdmpc_square", f"--mode {mode}", False) for mode in tdmpc_square.MODES],
+    ("tdmpc_square", "--mode residual", True),
 ]
 
 
@@ -610,8 +623,7 @@ def check_training(member: str, agent: Any, printed: str) -> None:
     assert all(torch.isfinite(p).all() for p in agent.named().values())
 
 
-@pytest.mark.parametrize("episodic", [False, True], ids=["continuing", "episodic"])
-@pytest.mark.parametrize(("member", "options"), MAINS)
+@pytest.mark.parametrize(("member", "options", "episodic"), MAINS)
 def test_trains_on_a_stub(member: str, options: str, episodic: bool, capsys: Any) -> None:
     spec = SimpleNamespace(obs_dim=2, action_dim=2, episode_length=8, episodic=episodic)
     argv = f"--task stub {SMALL} {options}".split()

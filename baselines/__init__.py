@@ -1,0 +1,1 @@
+"""Single-file references: the second witness against which the package is tested."""

@@ -1,0 +1,84 @@
+"""Mish and grouped softmax, several times faster on a CPU than PyTorch's own kernels.
+
+Both are exact: the same mathematics in an order that vectorises.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def _mish(x: Tensor) -> Tensor:
+    # from x = 20 on, n/(n + 2) is 1 to the last digit of float64, and e^2x would overflow later
+    exp = x.clamp(max=20.0).exp_()
+    n = (exp + 2).mul_(exp)
+    return (n / (n + 2)).mul_(x)
+
+
+def _group_softmax(x: Tensor, group: int) -> Tensor:
+    # written out, since softmax over a short last axis runs one group at a time
+    groups = x.unflatten(-1, (-1, group))
+    exp = (groups - groups.amax(-1, keepdim=True)).exp_()
+    return exp.div_(exp.sum(-1, keepdim=True)).flatten(-2)
+
+
+class _Mish(torch.autograd.Function):
+    """x tanh(ln(1 + e^x)) = x n/(n + 2) with n = e^x (e^x + 2): one exponential, no logarithm."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor) -> Tensor:
+        return _mish(x)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        exp = x.clamp(max=20.0).exp()
+        n = (exp + 2) * exp
+        d = n + 2
+        # d/dx [x n/d] = n/d + x n' 2/d^2 with n' = 2 e^x (e^x + 1); n' belongs to the clamped x,
+        # where its term has vanished
+        slope = (exp * (exp + 1)).mul_(x).mul_(4).div_(d)
+        return slope.add_(n).div_(d).mul_(grads[0])
+
+
+def mish(x: Tensor) -> Tensor:
+    """Mish, elementwise; equals ``torch.nn.functional.mish`` over all floats."""
+    if not (torch.is_grad_enabled() and x.requires_grad):
+        return _mish(x)  # without the cost of an autograd function, which rivals the arithmetic
+    return _Mish.apply(x)  # pyright: ignore[reportReturnType]
+
+
+class _GroupSoftmax(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, group: int) -> Tensor:
+        return _group_softmax(x, group)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, int], output: Tensor) -> None:
+        ctx.group = inputs[1]
+        ctx.save_for_backward(output)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        (y,) = ctx.saved_tensors
+        y = y.unflatten(-1, (-1, ctx.group))
+        product = y * grads[0].unflatten(-1, (-1, ctx.group))
+        return (product - y * product.sum(-1, keepdim=True)).flatten(-2), None
+
+
+def group_softmax(x: Tensor, group: int) -> Tensor:
+    """Softmax within groups of ``group`` neighbours along the last axis: [..., Z] -> [..., Z]."""
+    if not (torch.is_grad_enabled() and x.requires_grad):
+        return _group_softmax(x, group)
+    return _GroupSoftmax.apply(x, group)  # pyright: ignore[reportReturnType]
