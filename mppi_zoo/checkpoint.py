@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from mppi_zoo.agent import POMPCAgent
+from mppi_zoo.official import load_official, model_dict, sizes
 
 FORMAT = "mppi_zoo.agent"
 VERSION = 1
@@ -27,40 +28,69 @@ def save_agent(path: Path, agent: POMPCAgent, step: int) -> None:
     temporary.replace(path)
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """The content of a file of :func:`save_agent`, read with ``weights_only``.
+def checkpoint_file(path: Path) -> Path:
+    """``path`` itself, or the last agent of the run folder that it names.
 
     Raises:
         FileNotFoundError: if there is none.
-        ValueError: if the file is damaged or was written by something else.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"no checkpoint at {path}")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError, OSError, ValueError) as error:
-        raise ValueError(f"{path} is damaged or not a checkpoint: {error}") from error
-    if not isinstance(state, dict) or state.get("format") != FORMAT:
-        raise ValueError(f"{path} is not a checkpoint of mppi_zoo (format {FORMAT!r} not found)")
-    if state["version"] > VERSION:
-        raise ValueError(
-            f"{path} has format version {state['version']}; this mppi_zoo reads up to {VERSION}: "
-            "update the package"
+    path = Path(path)
+    file = path / "checkpoints" / "last.pt" if path.is_dir() else path
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"no checkpoint at {file}: give a run folder that was trained to its first evaluation, "
+            "or a checkpoint file"
         )
-    return state
+    return file
+
+
+def read(path: Path) -> Any:
+    """The content of a checkpoint file, read with ``weights_only``: no code is executed.
+
+    Raises:
+        ValueError: if the file is damaged or no checkpoint.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError, OSError, ValueError) as error:
+        raise ValueError(
+            f"{path} is damaged, not a checkpoint, or holds code ({error})".replace("\n", " ")
+        ) from error
+
+
+def size_macros(path: Path) -> dict[str, int]:
+    """Sizes that an official TD-MPC2 checkpoint prescribes; empty for the package's own files."""
+    model = model_dict(read(checkpoint_file(path)))
+    return {} if model is None else sizes(model)
 
 
 def load_agent(path: Path, agent: POMPCAgent) -> int:
-    """Fill an agent built from the same configuration; returns its agent step.
+    """Fill an agent from a run folder, a checkpoint file, or an official TD-MPC2 checkpoint.
+
+    Returns:
+        The agent step it was saved at (0 for an official file).
 
     Raises:
-        ValueError: if the file does not fit the agent.
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is damaged, foreign, or does not fit the agent.
     """
-    state = read_checkpoint(path)
+    file = checkpoint_file(path)
+    content = read(file)
+    model = model_dict(content)
+    if model is not None:
+        load_official(model, agent)
+        return 0
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise ValueError(f"{file} is neither a checkpoint of mppi_zoo nor one of TD-MPC2's program")
+    if content["version"] > VERSION:
+        raise ValueError(
+            f"{file} has format version {content['version']}; this mppi_zoo reads up to "
+            f"{VERSION}: update the package"
+        )
     try:
-        agent.load_state_dict(state["agent"])
+        agent.load_state_dict(content["agent"])
     except (RuntimeError, KeyError, ValueError) as error:
         raise ValueError(
-            f"{path} does not fit the configured agent ({error}); use the config.gin of its run"
+            f"{file} does not fit the configured agent ({error}); use the config.gin of its run"
         ) from error
-    return int(state["step"])
+    return int(content["step"])

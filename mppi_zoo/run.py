@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ import torch
 
 from mppi_zoo import config, run_folder
 from mppi_zoo.agent import POMPCAgent
-from mppi_zoo.checkpoint import load_agent
+from mppi_zoo.checkpoint import load_agent, size_macros
 from mppi_zoo.curves import plot_learning_curve
 from mppi_zoo.envs import EpisodeVector, rendering_available
 from mppi_zoo.evaluation import Evaluator
@@ -154,7 +155,9 @@ def run(args: argparse.Namespace, command_line: Sequence[str]) -> int:
     if args.eval and args.init_from is None:
         raise ValueError("--eval needs --init-from FILE: a run folder or one of its checkpoints")
     device = pick_device(args.device)
-    experiment = config.parse(args.gin, overrides(args), args.imports)
+    sizes = {} if args.init_from is None else size_macros(args.init_from)
+    prescribed = [config.set_macro(name, value) for name, value in sizes.items()]
+    experiment = config.parse(args.gin, [*prescribed, *overrides(args)], args.imports)
     options = experiment.training
     member = Path(args.gin[0]).stem
 
@@ -199,7 +202,11 @@ def run(args: argparse.Namespace, command_line: Sequence[str]) -> int:
                 command_line=command_line,
                 operative_gin=config.operative_config(),
                 device=str(device),
-                spec=envs.spec,
+                facts={
+                    "spec": asdict(envs.spec),
+                    "imports": args.imports,
+                    "action_bounds": envs.action_bounds,
+                },
             )
             wandb = None if args.wandb is None else {"project": args.wandb, "name": folder.name}
             with (

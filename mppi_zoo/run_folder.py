@@ -8,15 +8,12 @@ import platform
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from itertools import count
 from pathlib import Path
 from typing import Any
-
-from mppi_zoo.base import EnvSpec
 
 # Distributions whose versions can change a run's numbers.
 DISTRIBUTIONS = ("mppi_zoo", "torch", "numpy", "mujoco", "dm_control", "gymnasium", "gin-config")
@@ -34,7 +31,7 @@ def create(
     command_line: Sequence[str],
     operative_gin: str,
     device: str = "cpu",
-    spec: EnvSpec | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> Path:
     """Makes a run folder with ``config.gin`` and ``run.json``.
 
@@ -47,7 +44,7 @@ def create(
         command_line: the program's arguments, as in ``sys.argv``.
         operative_gin: every setting in force, as gin text.
         device: the torch device that the run computes on, e.g. ``cuda:0``.
-        spec: the environment's sizes, so that the agent can be rebuilt without it.
+        facts: further entries of ``run.json``, such as the environment's sizes.
 
     Returns:
         The folder.
@@ -61,7 +58,6 @@ def create(
         "member": member,
         "task": task,
         "seed": seed,
-        "spec": None if spec is None else asdict(spec),
         "command_line": [str(argument) for argument in command_line],
         "started": started.isoformat(timespec="seconds"),
         "versions": {"python": platform.python_version(), **_versions()},
@@ -70,6 +66,7 @@ def create(
         "cpu_count": os.cpu_count(),
         "device": device,
         "device_name": _device_name(device),
+        **(facts or {}),
     }
     _write(folder / CONFIG_FILE, operative_gin)
     # Last, since this file is what makes the folder a run folder.

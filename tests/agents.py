@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from mppi_zoo import config
 from mppi_zoo.agent import POMPCAgent
 from mppi_zoo.base import Batch, EnvSpec, Gaussian
+from mppi_zoo.official import named_parameters
 
 MEMBERS = (
     "tdmpc2_equiv",
@@ -53,29 +54,6 @@ def build(
     torch.manual_seed(seed)
     experiment = config.parse([member], [*(SMALL if small else ()), *params])
     return experiment.agent(spec, dtype=dtype)
-
-
-def named_parameters(agent: POMPCAgent) -> Iterator[tuple[str, Tensor]]:
-    """Parameters under the golden files' neutral names; critics as ``q`` or ``v``."""
-    model = agent.world_model
-    nets = {
-        "encoder": model.encoder,
-        "dynamics": model.dynamics,
-        "reward": model.reward_net,
-        "pi": agent.policy.net,
-    }
-    if model.termination_net is not None:
-        nets["termination"] = model.termination_net
-    for net, module in nets.items():
-        for name, parameter in module.named_parameters():
-            yield f"{net}.{name}", parameter
-    letter = "v" if type(agent.critic).__name__ == "VCritic" else "q"
-    for prefix, ensemble in (
-        (letter, agent.critic.online),
-        (f"target_{letter}", agent.critic.target_net),
-    ):
-        for name, parameter in ensemble.named_parameters():
-            yield f"{prefix}.{name.removeprefix('layers.')}", parameter
 
 
 @torch.no_grad()

@@ -282,7 +282,7 @@ def _plan_noise(golden: Golden, prefix: str, batch: int, action_dim: int) -> Pla
     )
 
 
-def _check_plan(golden: Golden, agent: POMPCAgent, case: str, kind: str) -> None:
+def check_plan(golden: Golden, agent: POMPCAgent, case: str) -> None:
     prefix = f"{case}."
     obs = golden[prefix + "in.obs"]
     batch, action_dim = obs.shape[0], agent.spec.action_dim
@@ -304,9 +304,9 @@ def _check_plan(golden: Golden, agent: POMPCAgent, case: str, kind: str) -> None
         return torch.stack([getattr(iteration, field) for iteration in seen])
 
     golden.same(stacked("value"), prefix + "iter.value")
-    assert torch.equal(
-        stacked("elites"), golden[prefix + "iter.elite_idxs"].reshape(stacked("elites").shape)
-    )
+    # as sets: in float32 two elites whose scores are a rounding apart may swap places
+    elites = golden[prefix + "iter.elite_idxs"].reshape(stacked("elites").shape)
+    assert torch.equal(stacked("elites").sort(-1).values, elites.sort(-1).values)
     golden.same(stacked("weights"), prefix + "iter.score")
     for name in ("mean", "std"):
         moments = stacked(name).transpose(1, 2)  # recorded as [J, B, H, A]
@@ -334,7 +334,7 @@ def test_plans(goldens: Path, kind: str, precision: str) -> None:
     if "reanalyze.in.obs" in golden:
         cases.append("reanalyze")
     for case in cases:
-        _check_plan(golden, agent, case, kind)
+        check_plan(golden, agent, case)
     assert golden.compared >= 4 * len(cases)
 
 

@@ -65,13 +65,21 @@ def make_vector(
     Args:
         task, options, render: as for ``make``.
         num_envs: N >= 1.
-        asynchronous: a process per environment instead of a loop.
+        asynchronous: a process per environment instead of a loop; such environments cannot
+            render.
 
     Raises:
-        ValueError: ``num_envs`` < 1; else as ``make``.
+        ValueError: ``num_envs`` < 1, or both ``asynchronous`` and ``render``; else as ``make``.
     """
     if num_envs < 1:
         raise ValueError(f"num_envs is {num_envs}; expected an integer >= 1")
+    if asynchronous and render:
+        # Gymnasium builds one environment here before it forks the others, and a forked process
+        # hangs in the OpenGL that this one has loaded.
+        raise ValueError(
+            f"{task}: asynchronous=True and render=True cannot go together, expected at most one; "
+            "render with asynchronous=False"
+        )
     builders = [partial(_build, task, options, render) for _ in range(num_envs)]
     # copy=True: both classes otherwise return one buffer that later steps overwrite.
     if asynchronous:

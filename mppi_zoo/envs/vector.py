@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from gymnasium.vector import SyncVectorEnv
 
 from mppi_zoo.envs.options import EnvOptions
 from mppi_zoo.envs.registry import DEFAULT_OPTIONS, make_vector
@@ -23,12 +22,13 @@ class EpisodeVector:
         num_envs: N >= 1.
         run_seed: seed of the run, >= 0.
         purpose: what the episodes are for, such as "train"; part of every seed.
-        asynchronous: a process per environment instead of a loop.
+        asynchronous: a process per environment instead of a loop; excludes ``render``.
 
     Attributes:
         num_envs: N.
         spec: the EnvSpec of each environment.
         single_action_space, single_observation_space: the Box of each environment.
+        action_bounds: ``low`` and ``high`` [A] of the inner environment, in its own units.
 
     Raises:
         ValueError: the task has no time limit; else as ``envs.make_vector``.
@@ -145,12 +145,7 @@ class EpisodeVector:
             raise RuntimeError(
                 f"{self._task} was made without rendering; build EpisodeVector with render=True"
             )
-        if isinstance(self._vector, SyncVectorEnv):
-            frame: Any = self._vector.envs[index].render()
-        else:
-            # Gymnasium's processes only answer all together.
-            frame = self._vector.call("render")[index]
-        return np.asarray(frame)
+        return np.asarray(self._vector.envs[index].render())
 
     def close(self) -> None:
         """Closes the environments and ends their processes; further calls do nothing."""

@@ -65,6 +65,7 @@ class AgentEnv(gymnasium.Wrapper):
         self._action_dtype = bounds.dtype
         self._low = bounds.low.astype(np.float64).ravel()
         self._high = bounds.high.astype(np.float64).ravel()
+        self.action_bounds = {"low": self._low.tolist(), "high": self._high.tolist()}
         self._half_range = (self._high - self._low) / 2.0
         self._rescales = bool(np.any(self._low != -1.0) or np.any(self._high != 1.0))
         self._lower = np.full(self._low.shape, -1.0)
