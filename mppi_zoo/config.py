@@ -112,45 +112,31 @@ def _suggest(message: str) -> str:
     return ""
 
 
-@dataclass(frozen=True)
-class Binding:
-    """One binding of the configuration that nothing used."""
-
-    name: str
-    source: str
-
-    def __str__(self) -> str:
-        return f"{self.name} ({self.source})"
+def own_text(files: Sequence[str], params: Sequence[str]) -> str:
+    """The user's part of a configuration: bindings, and files that do not come with the package."""
+    shipped = gin_folder().resolve()
+    own = [p for p in map(find_gin, files) if not p.resolve().is_relative_to(shipped)]
+    return "\n".join([*params, *(path.read_text() for path in own)])
 
 
-def dead_bindings(shipped_too: bool) -> list[Binding]:
-    """Bindings that no part has read; call it when all parts are built.
+def dead_bindings(within: str = "") -> list[str]:
+    """Names of the bindings that no part has read; call it when all parts are built.
 
     Args:
-        shipped_too: also those of the shipped files. With an override that replaces a part, the
-            shipped bindings of the part it replaced are dead, and rightly so.
+        within: only those in this text. With an override that replaces a part, the shipped
+            bindings of the part it replaced are dead, and rightly so.
     """
     known_macros = _shipped_macros()
     dead = []
     for (scope, selector), bindings in gin_config._CONFIG.items():
         used = gin_config._OPERATIVE_CONFIG.get((scope, selector), {})
-        for parameter in bindings:
-            if parameter in used:
-                continue
-            is_macro = selector == "gin.macro"
-            if is_macro and scope in known_macros:
-                continue
-            location = gin_config._CONFIG_PROVENANCE.get((scope, selector), {}).get(parameter)
-            filename = getattr(location, "filename", None)
-            shipped = filename is not None and Path(filename).resolve().is_relative_to(
-                gin_folder().resolve()
-            )
-            if shipped and not shipped_too:
-                continue
-            short = selector.rsplit(".", 1)[-1]
-            name = scope if is_macro else f"{scope + '/' if scope else ''}{short}.{parameter}"
-            dead.append(Binding(name, str(filename or "--param")))
-    return dead
+        short = selector.rsplit(".", 1)[-1]
+        for parameter in bindings.keys() - used.keys():
+            if selector != "gin.macro":
+                dead.append(f"{short}.{parameter}")
+            elif scope not in known_macros:
+                dead.append(scope)
+    return sorted(name for name in dead if not within or name in within)
 
 
 def _shipped_macros() -> set[str]:
@@ -159,21 +145,21 @@ def _shipped_macros() -> set[str]:
     return {name for name in names if name.isidentifier()}
 
 
-def check_dead_bindings(shipped_too: bool) -> None:
+def check_dead_bindings(files: Sequence[str], params: Sequence[str]) -> None:
     """Raise for bindings that nothing used, with the nearest valid names.
 
     Raises:
         ValueError: naming each of them.
     """
-    dead = dead_bindings(shipped_too)
+    dead = dead_bindings(within=own_text(files, params))
     if not dead:
         return
     parts = sorted({s.rsplit(".", 1)[-1] for (_, s) in gin_config._OPERATIVE_CONFIG} - {"macro"})
     macros = sorted(_shipped_macros())
-    near = {n for b in dead for n in difflib.get_close_matches(b.name, macros, 2)}
+    near = {n for name in dead for n in difflib.get_close_matches(name, macros, 2)}
     hint = f" Did you mean {', '.join(sorted(near))}?" if near else ""
     raise ValueError(
-        f"bindings that nothing uses: {', '.join(map(str, dead))}.{hint} The parts of this "
+        f"bindings that nothing uses: {', '.join(dead)}.{hint} The parts of this "
         f"configuration are {', '.join(parts)}; the macros are {', '.join(macros)}. Correct or "
         "remove them."
     )

@@ -167,7 +167,7 @@ def run(args: argparse.Namespace, command_line: Sequence[str]) -> int:
         agent = build_agent(experiment, envs, args.seed, device)
         if args.init_from is not None:
             load_agent(args.init_from, agent)
-        config.check_dead_bindings(shipped_too=not args.param)
+        config.check_dead_bindings(args.gin, args.param)
         seed_steps = options.seed_phase(envs.spec.episode_length)
         check_sizes(experiment, agent, seed_steps)
         if args.show:
@@ -235,14 +235,22 @@ def run(args: argparse.Namespace, command_line: Sequence[str]) -> int:
                     folder,
                     film,
                 ).run()
-            curve = folder / "learning_curve.png"
-            plot_learning_curve([folder], curve)
-            if not args.quiet:
-                print(f"learning curve: {curve}")
+            _plot(folder, args.quiet)
         finally:
             if eval_envs is not None:
                 eval_envs.close()
     return 0
+
+
+def _plot(folder: Path, quiet: bool) -> None:
+    curve = folder / "learning_curve.png"
+    try:
+        plot_learning_curve([folder], curve)
+        message = f"learning curve: {curve}"
+    except ValueError as error:  # no episode ended yet: nothing to draw, and no harm
+        message = f"no learning curve: {error}"
+    if not quiet:
+        print(message)
 
 
 def _filming(args: argparse.Namespace) -> tuple[bool, str]:

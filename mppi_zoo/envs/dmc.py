@@ -58,6 +58,8 @@ class ControlSuiteEnv(gymnasium.Env):
         if max_episode_steps is not None:
             settings["time_limit"] = math.inf
         self._env = _suite().load(domain, task, task_kwargs=settings)
+        if render_mode is None:
+            _forgo_rendering(self._env.physics)
         own_limit = self._env._step_limit
         if max_episode_steps is None and math.isfinite(own_limit):
             max_episode_steps = math.ceil(own_limit)
@@ -183,6 +185,13 @@ def _select_renderer() -> None:
     wanted = os.environ.get("MUJOCO_GL")
     if wanted and renderer.BACKEND != wanted:
         importlib.reload(renderer)
+
+
+def _forgo_rendering(physics: Any) -> None:
+    # quadruped-escape sends its new terrain to the renderer at each reset, and asking whether there
+    # is one creates it: without OpenGL the reset would fail, and in a forked process hang.
+    kind = type(physics)
+    physics.__class__ = type(kind.__name__, (kind,), {"contexts": None})
 
 
 def _flatten(observation: Mapping[str, Any]) -> np.ndarray:

@@ -55,6 +55,7 @@ class EpisodeVector:
         self.single_observation_space = self._vector.single_observation_space
         try:
             facts = self._vector.get_attr("facts")[0]
+            self.action_bounds: dict[str, list[float]] = self._vector.get_attr("action_bounds")[0]
             self.spec = build_spec(self.single_observation_space, self.single_action_space, facts)
         except ValueError:
             self._vector.close()
