@@ -108,6 +108,24 @@ class POMPCAgent:
         self.value_weight, self.termination_weight = value_weight, termination_weight
         self.pretrain_policy = pretrain_policy
         self.replan_log_std_bounds = replan_log_std_bounds
+        # the two halves of an update, replaced by compiled ones in `compile`
+        self._model_loss, self._policy_loss = self.model_loss, self.policy_loss
+        self._acting_model = self.planning_model()
+        self._replanning_model = self.planning_model(replan_log_std_bounds)
+
+    def compile(self) -> None:
+        """Compile the losses and the planner's scoring with ``torch.compile``.
+
+        The first calls take about a minute; values change in the last digits only.
+        """
+        self._model_loss = torch.compile(self.model_loss, dynamic=False)
+        self._policy_loss = torch.compile(self.policy_loss, dynamic=False)
+        self.planner.compile()
+
+    def uncompile(self) -> None:
+        """Back to eager execution."""
+        self._model_loss, self._policy_loss = self.model_loss, self.policy_loss
+        self.planner.uncompile()
 
     def _build(
         self,
@@ -168,9 +186,7 @@ class POMPCAgent:
     ) -> PlanResult:
         """Plan from observations [B, O]; see :meth:`MPPIPlanner.plan`."""
         z = self.world_model.encode(obs)
-        return self.planner.plan(
-            z, self.planning_model(), noise, warm_start=warm_start, greedy=greedy
-        )
+        return self.planner.plan(z, self._acting_model, noise, warm_start=warm_start, greedy=greedy)
 
     @torch.no_grad()
     def policy_action(self, obs: Tensor) -> Tensor:
@@ -181,8 +197,7 @@ class POMPCAgent:
     def replan(self, obs: Tensor, noise: PlanNoise) -> PlanResult:
         """Re-analysis: plan from stored observations [n, O] with the zero mean (spec section 4)."""
         z = self.world_model.encode(obs)
-        model = self.planning_model(self.replan_log_std_bounds)
-        return self.planner.plan(z, model, noise, greedy=True)
+        return self.planner.plan(z, self._replanning_model, noise, greedy=True)
 
     def _replan_now(self, obs: Tensor) -> Gaussian:
         return self.replan(obs, self.draw_plan_noise(obs.shape[0], self._replan_generator)).dist
@@ -224,6 +239,18 @@ class POMPCAgent:
 
     def update_model(self, batch: Batch, noise: UpdateNoise) -> tuple[Tensor, dict[str, Tensor]]:
         """Model and critic step; returns the detached roll-out z_0 .. z_T [T+1, B, Z]."""
+        loss, zs, figures = self._model_loss(batch, noise)
+        norm = self.model_optimizer.step(loss)
+        return zs.detach(), figures | {"model_grad_norm": norm}
+
+    def model_loss(
+        self, batch: Batch, noise: UpdateNoise
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """The model's and critics' joint loss (spec section 2).
+
+        Returns:
+            (loss 0-d, roll-out z_0 .. z_T [T+1, B, Z], figures for the log).
+        """
         rho = self.objective.rho
         z0 = self.world_model.encode(batch.obs[0])
         with torch.no_grad():
@@ -248,21 +275,38 @@ class POMPCAgent:
             + self.value_weight * value
             + self.termination_weight * model.termination
         )
-        norm = self.model_optimizer.step(loss)
-        return zs.detach(), {
-            "consistency_loss": model.consistency.detach(),
-            "reward_loss": model.reward.detach(),
-            "termination_loss": model.termination.detach(),
-            "value_loss": value.detach(),
-            "model_loss": loss.detach(),
-            "model_grad_norm": norm,
-            "target_mean": target.mean(),
-        }
+        return (
+            loss,
+            zs,
+            {
+                "consistency_loss": model.consistency.detach(),
+                "reward_loss": model.reward.detach(),
+                "termination_loss": model.termination.detach(),
+                "value_loss": value.detach(),
+                "model_loss": loss.detach(),
+                "target_mean": target.mean(),
+            },
+        )
 
     def update_policy(
         self, zs: Tensor, batch: Batch, step: int, noise: UpdateNoise
     ) -> dict[str, Tensor]:
         """Policy step on detached latents zs [T+1, B, Z], with the critics just updated."""
+        lam_weights = self.objective.lam.weights(step)
+        loss, figures = self._policy_loss(zs, batch, lam_weights, noise)
+        norm = self.policy_optimizer.step(loss)
+        self.objective.lam.observe(figures["divergence"])
+        self.prior.after_policy_step(self.policy)
+        return figures | {"policy_grad_norm": norm}
+
+    def policy_loss(
+        self,
+        zs: Tensor,
+        batch: Batch,
+        lam_weights: tuple[Tensor, Tensor],
+        noise: UpdateNoise,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The policy's loss (spec section 5), 0-d, and figures for the log."""
         window = batch.action.shape[0]
         used = window + self.objective.last_latent
         z = zs[:used]
@@ -283,13 +327,9 @@ class POMPCAgent:
                 )
 
         prior = self.prior.dist(z, batch)
-        terms = self.objective(sample, prior, batch, step, value, baseline)
-        norm = self.policy_optimizer.step(terms.loss)
-        self.prior.after_policy_step(self.policy)
-        return diagnostics(terms, self.objective) | {
-            "policy_grad_norm": norm,
-            "policy_std": sample.std.detach().mean(),
-        }
+        terms = self.objective(sample, prior, batch, lam_weights, value, baseline)
+        figures = diagnostics(terms, self.objective)
+        return terms.loss, figures | {"policy_std": sample.std.detach().mean()}
 
     # --- state -------------------------------------------------------------------------------
 

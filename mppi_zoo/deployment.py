@@ -39,9 +39,7 @@ class Controller:
         """Call at the start of an episode: the planner forgets its last plan."""
         self._actor.reset()
 
-    def act(
-        self, obs: np.ndarray, *, native: bool = False, planner: bool = True
-    ) -> np.ndarray:
+    def act(self, obs: np.ndarray, *, native: bool = False, planner: bool = True) -> np.ndarray:
         """The action [A] for an observation, flattened to [O].
 
         Args:

@@ -92,17 +92,18 @@ class KLObjective(nn.Module):
         sample: PolicySample,
         prior: Gaussian | None,
         batch: Batch,
-        step: int,
+        lam_weights: tuple[Tensor, Tensor],
         value: Callable[[], Tensor],
         baseline: Callable[[], Tensor],
     ) -> ObjectiveTerms:
-        """The loss of one batch; updates the running scales and lambda's own state.
+        """The loss of one batch; updates the running scales.
 
         Args:
             sample: the policy at the T' latents used, [T', B, ...].
             prior: P_prior at the first T of them, [T, B, A]; None for a divergence without one.
             batch: the windows that the latents came from.
-            step: agent step, for schedules.
+            lam_weights: (w_R, w_KL), from ``lam.weights(step)``; tensors, so that a change of
+                lambda never recompiles.
             value: -> Q(z, a_pi) [T', B], called only where it is needed.
             baseline: -> Q(z, a) of the stored actions [T, B], likewise.
         """
@@ -111,7 +112,7 @@ class KLObjective(nn.Module):
         divergence = self.divergence(covered, prior, batch)  # pyright: ignore[reportArgumentType]
         entropy = self.entropy(sample)
         weights = temporal_weights(self.rho, sample.action.shape[0], entropy)
-        return_weight, kl_weight = self.lam.weights(step)
+        return_weight, kl_weight = lam_weights
 
         gain = self.alpha * entropy
         q = scaled = scaled_baseline = None
@@ -130,7 +131,6 @@ class KLObjective(nn.Module):
         gain_sum = (weights * gain.mean(1)).sum()
         cost_sum = (weights[: divergence.shape[0]] * cost.mean(1)).sum()
         loss = (cost_sum - gain_sum) / sample.action.shape[0]
-        self.lam.observe(divergence.detach().mean())
         return ObjectiveTerms(loss, q, divergence, entropy, kl_weight, kl_factor, sample_weights)
 
 

@@ -59,6 +59,26 @@ def rollout_policy(
     return torch.stack(actions), (z, total, discount)
 
 
+def score(
+    model: PlanningModel,
+    z: Tensor,
+    actions: Tensor,
+    proposed: tuple[Tensor, Tensor, Tensor],
+    noise: Tensor,
+    heads: Tensor,
+) -> Tensor:
+    """G of the proposals and of the drawn candidates (spec section 4): [B, N].
+
+    Args:
+        z: [B, N-P, Z]; actions: drawn candidates [H, B, N-P, A].
+        proposed: :func:`rollout_return` of the proposals, the same in every iteration.
+        noise: [B, N, A] of the terminal value; heads: [2].
+    """
+    drawn = rollout_return(model, z, actions)
+    last, total, discount = (torch.cat(pair, 1) for pair in zip(proposed, drawn, strict=True))
+    return torch.nan_to_num(total + discount * model.value(last, noise, heads), nan=0.0)
+
+
 @gin.register
 class MPPIPlanner:
     """Model predictive path integral control with policy proposals.
@@ -109,6 +129,15 @@ class MPPIPlanner:
         self.min_std, self.max_std = min_std, max_std
         self.base_iterations, self.wide_action_dim = iterations, wide_action_dim
         self.wide_extra = wide_extra
+        self._score = score
+
+    def compile(self) -> None:
+        """Compile the scoring of candidates, where nearly all the time of a plan goes."""
+        self._score = torch.compile(score)
+
+    def uncompile(self) -> None:
+        """Back to eager execution."""
+        self._score = score
 
     def iterations(self, action_dim: int) -> int:
         """J for an action size."""
@@ -172,13 +201,7 @@ class MPPIPlanner:
         ):
             drawn = torch.addcmul(mean.unsqueeze(2), std.unsqueeze(2), epsilon).clamp_(-1, 1)
             actions = torch.cat([proposals, drawn], 2)
-            # the proposals are the same in every iteration, and so is their return up to z_H
-            last, total, discount = (
-                torch.cat(pair, 1)
-                for pair in zip(proposed, rollout_return(model, z, drawn), strict=True)
-            )
-            value = total + discount * model.value(last, terminal_noise, heads)
-            value = torch.nan_to_num(value, nan=0.0)
+            value = self._score(model, z, drawn, proposed, terminal_noise, heads)
 
             elite_value, elites = value.topk(self.elites, dim=1)
             index = elites[None, :, :, None].expand(self.horizon, -1, -1, action_dim)

@@ -140,8 +140,10 @@ class Replay:
         columns["reward"][rows] = reward
         columns["terminated"][rows] = terminated
         columns["planned"][rows] = plan is not None
-        columns["plan_mean"][rows] = 0.0 if plan is None else plan.mean
-        columns["plan_std"][rows] = 1.0 if plan is None else plan.std
+        columns["plan_mean"][rows] = (
+            0.0 if plan is None else plan.mean.to(self.device, torch.float32)
+        )
+        columns["plan_std"][rows] = 1.0 if plan is None else plan.std.to(self.device, torch.float32)
         self.steps += self.num_envs
         ended = np.flatnonzero(done)
         if ended.size:
@@ -198,8 +200,8 @@ class Replay:
     def write_plan(self, index: Tensor, plan: Gaussian) -> None:
         """Replace the planner distributions at rows index [...] by plan [..., A]."""
         rows = index.flatten()
-        self.columns["plan_mean"][rows] = plan.mean.flatten(0, -2)
-        self.columns["plan_std"][rows] = plan.std.flatten(0, -2)
+        self.columns["plan_mean"][rows] = plan.mean.flatten(0, -2).to(torch.float32)
+        self.columns["plan_std"][rows] = plan.std.flatten(0, -2).to(torch.float32)
         self.columns["planned"][rows] = True
 
     def state_dict(self) -> dict[str, Any]:
