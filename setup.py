@@ -71,7 +71,7 @@ setup(
     install_requires=[
         "torch>=2.6",
         "numpy>=1.26",
-        "gymnasium[mujoco]>=1.0",
+        "gymnasium[mujoco]>=1.1",
         "mujoco>=3.2,<4",  # dm_control 1.0.50 breaks with mujoco 4.0.0
         'dm_control>=1.0.28; python_version < "3.13"',
         *(name + NO_LABMAZE for name in DM_CONTROL_DEPENDENCIES),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mppi_zoo.agent import POMPCAgent
-    from mppi_zoo.base import Batch, EnvSpec, Gaussian, PlanNoise, PlanningModel, PlanResult, Step
+    from mppi_zoo.base import Batch, EnvSpec, Gaussian, PlanningModel, PlanNoise, PlanResult, Step
     from mppi_zoo.deployment import Controller, load
     from mppi_zoo.objective import KLObjective
     from mppi_zoo.planner import MPPIPlanner

@@ -1,6 +1,6 @@
 """The contracts of the zoo: every record that crosses a module's border, one shape per field.
 
-Axis glossary, used in every docstring of the package (time comes first, scalars carry no trailing 1):
+Axis glossary of every docstring of the package (time first, scalars carry no trailing 1):
 
 =====  ==================================================================================
 axis   meaning
@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -57,7 +57,7 @@ class Gaussian(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One model step. ``discount`` is gamma * alive, alive in {0, 1} by the hard cut of spec section 4."""
+    """One model step. ``discount`` is gamma * alive, alive in {0, 1} (hard cut, spec section 4)."""
 
     z: Tensor  # [..., Z]
     reward: Tensor  # [...]
@@ -130,7 +130,7 @@ class UpdateNoise(NamedTuple):
 
 
 class PolicySample(NamedTuple):
-    """A reparameterised draw from a policy head with everything the objectives read (spec section 3)."""
+    """A reparameterised draw from a policy head, with all that the objectives read (section 3)."""
 
     action: Tensor  # [..., A] in [-1, 1]
     mean: Tensor  # [..., A] deterministic action, tanh m
@@ -140,19 +140,3 @@ class PolicySample(NamedTuple):
     noise: Tensor  # [..., A] the epsilon that was used
     log_prob_base: Tensor  # [...] l_u = log N(u; m, sigma)
     squash: Tensor  # [...] sum_i ln(max(1 - a_i^2, 0) + 1e-6); 0 for a clipped Gaussian
-
-
-class Prior(Protocol):
-    """A prior source (spec section 5): what the policy is regularised towards."""
-
-    def dist(self, z: Tensor, batch: Batch) -> Gaussian:
-        """P_prior at latents z [T, B, Z] of the batch's first T states, gradient stopped."""
-        ...
-
-    def loss(self, z: Tensor, batch: Batch) -> Tensor | None:
-        """Fitting loss per example [T, B], or None for a prior that is not learned."""
-        ...
-
-    def after_policy_step(self) -> None:
-        """Called once after each step of the policy's optimiser."""
-        ...

@@ -69,7 +69,10 @@ def parse(
         gin.add_config_file_search_path(str(path.parent))
     logging.disable(logging.ERROR)  # gin reports each place that it tries for an include
     try:
-        gin.parse_config_files_and_bindings([str(path) for path in paths], list(params))
+        # not finalized: that would lock gin, and a notebook could register no part after a run
+        gin.parse_config_files_and_bindings(
+            [str(path) for path in paths], list(params), finalize_config=False
+        )
         return gin.get_configurable(Experiment)()
     except (ValueError, SyntaxError, TypeError, OSError) as error:
         raise ValueError(f"{_plain(error)}{_suggest(str(error))}") from error

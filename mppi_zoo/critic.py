@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mppi_zoo.base import Batch, EnvSpec
-from mppi_zoo.nn import EnsembleMLP, Init, TwoHot, truncated_normal_init
+from mppi_zoo.nn import EnsembleMLP, Init, TwoHot, polyak_, truncated_normal_init
 from mppi_zoo.ops import pair_mean, pair_min, temporal_weights
 from mppi_zoo.policy import Policy
 from mppi_zoo.world_model import WorldModel
@@ -62,11 +62,9 @@ class Critic(nn.Module):
         entropy = self.two_hot.cross_entropy(self.online(x, keep=keep), target)
         return (weights * entropy.mean(2)).mean()
 
-    @torch.no_grad()
     def update_target(self) -> None:
         """target <- target + rate (online - target)."""
-        targets = list(self.target_net.parameters())
-        torch._foreach_lerp_(targets, list(self.online.parameters()), self.target_rate)
+        polyak_(self.target_net, self.online, self.target_rate)
 
 
 @gin.register

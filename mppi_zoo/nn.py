@@ -1,4 +1,4 @@
-"""Network parts: hidden block, latent norm, MLP, stacked ensemble, two-hot head (spec section 2)."""
+"""Network parts: hidden block, latent norm, MLP, ensemble, two-hot head (spec section 2)."""
 
 from __future__ import annotations
 
@@ -166,6 +166,13 @@ class EnsembleMLP(nn.Module):
             y = layer(y, heads, keep)
             keep = None
         return y.unflatten(1, x.shape[:-1])
+
+
+@torch.no_grad()
+def polyak_(target: nn.Module, source: nn.Module, rate: float) -> None:
+    """target <- target + rate (source - target), parameter by parameter, in place."""
+    for ours, theirs in zip(target.parameters(), source.parameters(), strict=True):
+        ours.lerp_(theirs, rate)
 
 
 class TwoHot(nn.Module):

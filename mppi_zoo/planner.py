@@ -1,8 +1,8 @@
 """MPPI over the latent model: a pure, stateless, batched function (spec section 4).
 
 Acting in one environment, acting in many, evaluation and re-analysis are the same call; the warm
-start goes in and comes back. The planner sees three functions (:class:`~mppi_zoo.base.PlanningModel`)
-and never a network.
+start goes in and comes back. The planner sees the three functions of a
+:class:`~mppi_zoo.base.PlanningModel` and never a network.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import abc
+
 import gin
 import torch
 from torch import Tensor, nn
@@ -13,7 +15,7 @@ from mppi_zoo.ops import HALF_LOG_2PI
 LogStdBounds = tuple[float, float]
 
 
-class Policy(nn.Module):
+class Policy(nn.Module, abc.ABC):
     """A Gaussian head on two hidden blocks: z -> (m, s), log sigma bounded smoothly.
 
     log sigma = low + (high - low)(tanh s + 1)/2.
@@ -63,11 +65,13 @@ class Policy(nn.Module):
             squash=self._log_det(action),
         )
 
+    @abc.abstractmethod
     def _squash(self, mean: Tensor, std: Tensor, noise: Tensor) -> Tensor:
-        raise NotImplementedError
+        """The action from head and noise."""
 
+    @abc.abstractmethod
     def _log_det(self, action: Tensor) -> Tensor:
-        raise NotImplementedError
+        """The log-determinant of the squashing, summed over action dimensions."""
 
 
 @gin.register

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from mppi_zoo.base import Batch, EnvSpec, Gaussian
+from mppi_zoo.nn import polyak_
 from mppi_zoo.ops import gaussian_kl, temporal_weights
 from mppi_zoo.optim import ClippedAdam
 from mppi_zoo.policy import ClippedGaussian, LogStdBounds, Policy
@@ -110,9 +111,8 @@ class LaggedPrior(Prior):
     def dist(self, z: Tensor, batch: Batch) -> Gaussian:
         return self.copy.dist(z)
 
-    @torch.no_grad()
     def after_policy_step(self, policy: Policy) -> None:
-        torch._foreach_lerp_(list(self.copy.parameters()), list(policy.parameters()), self.rate)
+        polyak_(self.copy, policy, self.rate)
 
 
 @gin.register

@@ -1,4 +1,4 @@
-"""Lazy re-analysis: stored planner distributions are refreshed a slice at a time (spec section 5)."""
+"""Lazy re-analysis: stored planner distributions, refreshed a slice at a time (spec section 5)."""
 
 from __future__ import annotations
 

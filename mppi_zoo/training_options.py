@@ -14,7 +14,7 @@ class TrainingOptions:
 
     Attributes:
         steps: length of the training.
-        seed_steps: random steps at first, then as many updates at once; None: max(1000, 5 episodes).
+        seed_steps: random steps at first, then as many updates; None: max(1000, 5 episodes).
         batch_size: windows in an update.
         replay_capacity: rows of the replay; no more are reserved than the run can fill.
         updates_per_step: updates for each environment step; fractions are accumulated.

@@ -1,4 +1,4 @@
-"""Official TD-MPC2 checkpoints: loaded safely, with the outputs that their authors' program gives."""
+"""Official TD-MPC2 checkpoints: loaded safely, with the outputs of their authors' program."""
 
 from __future__ import annotations
 
@@ -69,9 +69,7 @@ class _Payload:
         return (print, ("code from a checkpoint was executed",))
 
 
-def test_code_in_a_file_is_not_executed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_code_in_a_file_is_not_executed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "evil.pt"
     with path.open("wb") as file:
         pickle.dump({"model": _Payload()}, file)
@@ -87,9 +85,7 @@ def test_multi_task_models_are_refused(tmp_path: Path) -> None:
         load_agent(path, _agent(torch.float32))
 
 
-def test_evaluated_from_the_command_line(
-    goldens: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_evaluated_from_the_command_line(goldens: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Sizes come from the file: no scale needs to be named."""
     arguments = ["--gin", "tdmpc2_equiv", "--init-from", str(goldens / FILES[0]), "--eval"]
     arguments += ["--param", "eval_episodes=1", "--param", "EnvOptions.max_episode_steps=10"]

@@ -372,7 +372,9 @@ def policy_step(agent: POMPCAgent, policy: dict[str, Tensor], zs: Tensor, batch:
     epsilon = torch.randn(noise.policy.shape, generator=generator, dtype=torch.float64)
     figures = agent.update_policy(zs, batch, 0, noise._replace(policy=epsilon))
     state = {n: p.detach().clone() for n, p in agent.policy.named_parameters()}
-    state |= {f"pi.{n} gradient": p.grad for n, p in agent.policy.named_parameters()}
+    for name, parameter in agent.policy.named_parameters():
+        assert parameter.grad is not None
+        state[f"pi.{name} gradient"] = parameter.grad
     return Trace([figures["policy_loss"]], state)
 
 

@@ -28,14 +28,12 @@ def train(out: Path, member: str, task: str, *extra: str) -> Path:
 
 def rows(folder: Path, split: str) -> pd.DataFrame:
     table = pd.read_csv(folder / "metrics.csv")
-    return table[table["split"] == split].reset_index(drop=True)
+    return table.loc[table["split"] == split].reset_index(drop=True)
 
 
 @pytest.mark.parametrize("member", MEMBERS)
 def test_every_member_trains_on_the_toy(tmp_path: Path, member: str) -> None:
-    folder = train(
-        tmp_path / "run", member, "toy:point", "--param", "TrainingOptions.log_every=10"
-    )
+    folder = train(tmp_path / "run", member, "toy:point", "--param", "TrainingOptions.log_every=10")
     for name in ("config.gin", "run.json", "timing.csv", "learning_curve.png"):
         assert (folder / name).stat().st_size > 0
     assert {"last.pt", "best.pt"} <= {f.name for f in (folder / "checkpoints").iterdir()}
@@ -88,8 +86,10 @@ def test_training_is_the_same_with_evaluation_off(tmp_path: Path) -> None:
     without = train(tmp_path / "off", "bmpc_equiv", "toy:point", *extra, "--param", "eval_every=0")
     assert len(rows(with_eval, "eval")) and not len(rows(without, "eval"))
     pd.testing.assert_frame_equal(rows(with_eval, "train"), rows(without, "train"))
-    agents = [torch.load(f / "checkpoints/last.pt", weights_only=True)["agent"]["modules"]
-              for f in (with_eval, without)]
+    agents = [
+        torch.load(f / "checkpoints/last.pt", weights_only=True)["agent"]["modules"]
+        for f in (with_eval, without)
+    ]
     for name, tensors in agents[0].items():
         for key, tensor in tensors.items():
             assert torch.equal(tensor, agents[1][name][key]), (name, key)
@@ -161,17 +161,20 @@ def test_errors_name_the_offender_and_leave_no_folder(
     assert message in capsys.readouterr().err
 
 
-def test_parts_from_outside_the_package(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_parts_from_outside_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my_parts.py").write_text(
         "import gin\nfrom mppi_zoo.prior import PlannerPrior\n\n"
         "@gin.register\nclass MyPrior(PlannerPrior):\n    pass\n"
     )
     monkeypatch.chdir(tmp_path)
     folder = train(
-        tmp_path / "run", "pompc_replay", "toy:point",
-        "--import", "my_parts", "--param", "POMPCAgent.prior=@MyPrior",
+        tmp_path / "run",
+        "pompc_replay",
+        "toy:point",
+        "--import",
+        "my_parts",
+        "--param",
+        "POMPCAgent.prior=@MyPrior",
     )
     assert "@MyPrior" in (folder / "config.gin").read_text()
     assert mppi_zoo.load(folder).agent.prior.__class__.__name__ == "MyPrior"

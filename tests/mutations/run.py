@@ -1,0 +1,497 @@
+"""Mutation check: do the tests notice when the algorithms are wrong?
+
+    python tests/mutations/run.py [part of a mutation's name ...]
+
+Each mutation is one fault, a line changed or moved, seeded into a copy of the package. The tests
+named for it must pass on the unchanged copy and fail on the faulty one. Exits with 1 where a fault
+survives and with 2 where the list does not fit the sources any more.
+"""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+import os
+import re
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+COPIED = ("mppi_zoo", "gin", "baselines", "tests", "pyproject.toml", "setup.py")
+TIMEOUT = 120.0  # seconds a test may take
+
+GOLDEN, AGREEMENT = "tests/test_golden.py", "tests/baselines/test_agreement.py"
+RULES = "tests/test_update_rules.py"
+
+
+def updates(member: str) -> str:
+    return f"{GOLDEN}::test_updates[{member}-f64]"
+
+
+def plans(member: str) -> str:
+    return f"{GOLDEN}::test_plans[{member}-f64]"
+
+
+def agreement(case: str) -> str:
+    return f"{AGREEMENT}::test_agreement[{case}]"
+
+
+class Mutation(NamedTuple):
+    """``old`` must occur exactly once in ``file``; it carries a second line only for context."""
+
+    name: str
+    file: str  # in mppi_zoo/
+    old: str
+    new: str
+    test: str  # pytest's node id
+
+
+MUTATIONS = [
+    # --- losses and targets
+    Mutation(
+        "temporal weights start at rho^1",
+        "ops.py",
+        "torch.arange(count, device=like.device, dtype=like.dtype)",
+        "torch.arange(1, count + 1, device=like.device, dtype=like.dtype)",
+        updates("tdmpc2"),
+    ),
+    Mutation(
+        "target takes the mean of two heads instead of the min",
+        "critic.py",
+        "target_pair: PairReduction = pair_min,",
+        "target_pair: PairReduction = pair_mean,",
+        updates("tdmpc2"),
+    ),
+    Mutation(
+        "target from the online heads",
+        "critic.py",
+        "self.target_pair(self.two_hot.decode(self.target_net(x, heads)))",
+        "self.target_pair(self.two_hot.decode(self.online(x, heads)))",
+        updates("tdmpc2"),
+    ),
+    Mutation(
+        "target goes on beyond a termination",
+        "critic.py",
+        "return batch.reward + model.discount * (1 - batch.terminated) * value",
+        "return batch.reward + model.discount * value",
+        agreement("tdmpc21"),
+    ),
+    Mutation(
+        "target of state values without its discount",
+        "critic.py",
+        "        return total + discount * value",
+        "        return total + value",
+        updates("bmpc"),
+    ),
+    Mutation(
+        "no stop-gradient on the consistency targets",
+        "agent.py",
+        "with torch.no_grad():\n            next_z",
+        "with torch.enable_grad():\n            next_z",
+        updates("tdmpc2"),
+    ),
+    Mutation(
+        "termination read at the present latent",
+        "world_model.py",
+        "logit = self.termination_net(zs[1:]).squeeze(-1)",
+        "logit = self.termination_net(zs[:-1]).squeeze(-1)",
+        agreement("tdmpc21"),
+    ),
+    Mutation(
+        "two-hot class takes the lower neighbour",
+        "nn.py",
+        "upper = (lower + 1) % self.bins\n        both",
+        "upper = (lower - 1) % self.bins\n        both",
+        updates("tdmpc2"),
+    ),
+    Mutation(
+        "dropout after the LayerNorm",
+        "nn.py",
+        "        y = y if keep is None else y * keep\n        y = F.layer_norm(y, y.shape[-1:])\n",
+        "        y = F.layer_norm(y, y.shape[-1:])\n        y = y if keep is None else y * keep\n",
+        agreement("tdmpc22"),
+    ),
+    Mutation(
+        "dropout without its rescaling",
+        "noise.py",
+        "mask = torch.full((size + 1,), 1 / (1 - rate), dtype=dtype, device=device)",
+        "mask = torch.full((size + 1,), 1.0, dtype=dtype, device=device)",
+        f"{RULES}::test_dropout_masks_keep_the_mean",
+    ),
+    Mutation(
+        "one head may be drawn twice",
+        "noise.py",
+        "return uniform.argsort(-1)[:, :2]",
+        "return (uniform * heads).long()[:, :2]",
+        f"{RULES}::test_pairs_of_heads_are_distinct_and_uniform",
+    ),
+    Mutation(
+        "target critics ten times too fast",
+        "critic.py",
+        "torch._foreach_lerp_(targets, list(self.online.parameters()), self.target_rate)",
+        "torch._foreach_lerp_(targets, list(self.online.parameters()), 10 * self.target_rate)",
+        updates("tdmpc2"),
+    ),
+    Mutation(
+        "encoder learns at the full rate",
+        "agent.py",
+        '"lr": lr * encoder_lr_scale,',
+        '"lr": lr,',
+        updates("tdmpc2"),
+    ),
+    # --- the policy's objective
+    Mutation(
+        "policy's Adam with the model's epsilon",
+        "agent.py",
+        "optimizer(self.policy.parameters(), lr=lr, eps=policy_eps)",
+        "optimizer(self.policy.parameters(), lr=lr)",
+        updates("tdmpc2"),
+    ),
+    Mutation(
+        "last latent left out of the policy loss",
+        "agent.py",
+        "used = window + self.objective.last_latent",
+        "used = window",
+        updates("tdmpc2"),
+    ),
+    Mutation(
+        "running scale moved after its use",
+        "objective.py",
+        "            self.value_scale.update(q[0].detach())\n"
+        "            scaled = q / self.value_scale.value\n",
+        "            scaled = q / self.value_scale.value\n"
+        "            self.value_scale.update(q[0].detach())\n",
+        updates("tdmpc2"),
+    ),
+    Mutation(
+        "entropy is minimised",
+        "objective.py",
+        "gain = self.alpha * entropy",
+        "gain = -self.alpha * entropy",
+        updates("tdmpc2"),
+    ),
+    Mutation(
+        "value still counts at lambda = infinity",
+        "kl_weight.py",
+        "return torch.zeros_like(self.one), self.one",
+        "return self.one, self.one",
+        agreement("bc0"),
+    ),
+    Mutation(
+        "TD-M(PC)^2's lambda without its factor A",
+        "kl_weight.py",
+        "self.value.fill_((self.medium_scale if medium else self.scale) * action_dim)",
+        "self.value.fill_(self.medium_scale if medium else self.scale)",
+        f"{GOLDEN}::test_tdmpc_square_actor[residual_scale3-f64]",
+    ),
+    Mutation(
+        "KL in the other direction",
+        "divergence.py",
+        "return self.reduce(gaussian_kl(Gaussian(sample.mean, sample.std), prior))",
+        "return self.reduce(gaussian_kl(prior, Gaussian(sample.mean, sample.std)))",
+        updates("bmpc"),
+    ),
+    Mutation(
+        "gate open below the threshold instead of above",
+        "scale.py",
+        "return torch.where(value_scale > self.threshold, 1 / value_scale, 0.0)",
+        "return torch.where(value_scale < self.threshold, 1 / value_scale, 0.0)",
+        agreement("residual0"),
+    ),
+    Mutation(
+        "planner's std without its floor in the cross-entropy",
+        "divergence.py",
+        "return prior.std.clamp(min=floor)",
+        "return prior.std",
+        agreement("bc0"),
+    ),
+    Mutation(
+        "BOOM's weights averaged over the batch instead of summed",
+        "divergence.py",
+        "return torch.softmax(value.detach(), dim=1) * value.shape[1]",
+        "return torch.softmax(value.detach(), dim=1)",
+        f"{GOLDEN}::test_boom_actor[boom_actor-scale3-f64]",
+    ),
+    Mutation(
+        "AWAC's advantage with the usual sign",
+        "divergence.py",
+        "advantage = (value - baseline).detach() / self.temperature",
+        "advantage = (baseline - value).detach() / self.temperature",
+        agreement("awac0"),
+    ),
+    Mutation(
+        "dual variable runs away from its target",
+        "kl_weight.py",
+        "self.log_lam.add_(self.lr * (divergence - self.target))",
+        "self.log_lam.add_(self.lr * (self.target - divergence))",
+        "tests/test_objective_properties.py::test_dual_variable_follows_its_rule",
+    ),
+    Mutation(
+        "pretraining moves BMPC's policy",
+        "agent.py",
+        "if self.pretrain_policy or not pretraining:",
+        "if self.pretrain_policy or pretraining is not None:",
+        agreement("bmpc0"),
+    ),
+    # --- priors, re-analysis, replay
+    Mutation(
+        "learned prior fits steps without a plan",
+        "prior.py",
+        "return (weights * (kl * batch.planned).mean(1)).mean()",
+        "return (weights * kl.mean(1)).mean()",
+        "tests/test_objective_properties.py::test_fitting_loss_from_the_spec",
+    ),
+    Mutation(
+        "learned prior fitted one latent too late",
+        "agent.py",
+        "figures |= self.prior.fit(zs[:-1], batch)",
+        "figures |= self.prior.fit(zs[1:], batch)",
+        f"{RULES}::test_the_learned_prior_is_fitted_at_the_latents_of_its_plans",
+    ),
+    Mutation(
+        "lagged prior stays where it was",
+        "agent.py",
+        "self.prior.after_policy_step(self.policy)",
+        "pass",
+        f"{RULES}::test_the_lagged_prior_follows_the_policy",
+    ),
+    Mutation(
+        "re-analysis one update too early",
+        "reanalysis.py",
+        "if update % self.interval:",
+        "if (update + 1) % self.interval:",
+        agreement("bmpc0"),
+    ),
+    Mutation(
+        "re-analysis proposes within the policy's own log-std bounds",
+        "agent.py",
+        "self._replanning_model = self.planning_model(replan_log_std_bounds)",
+        "self._replanning_model = self.planning_model()",
+        agreement("bmpc0"),
+    ),
+    Mutation(
+        "renewed plans written to other windows' rows",
+        "replay.py",
+        "rows = index.flatten()",
+        "rows = index.T.flatten()",
+        f"{RULES}::test_renewed_plans_reach_their_own_steps",
+    ),
+    Mutation(
+        "windows cross the end of an episode",
+        "replay.py",
+        "            self.run_length[ended] = 0",
+        "            self.run_length[ended] = self.run_length[ended]",
+        f"{RULES}::test_windows_stay_within_one_episode",
+    ),
+    # --- the planner
+    Mutation(
+        "warm start not shifted",
+        "planner.py",
+        "mean[:-1] = warm_start[1:]",
+        "mean[:-1] = warm_start[:-1]",
+        plans("tdmpc2"),
+    ),
+    Mutation(
+        "temperature divides",
+        "planner.py",
+        "weights = torch.softmax(self.temperature * elite_value, 1)",
+        "weights = torch.softmax(elite_value / self.temperature, 1)",
+        plans("tdmpc2"),
+    ),
+    Mutation(
+        "elites are the worst",
+        "planner.py",
+        "value.topk(self.elites, dim=1)",
+        "value.topk(self.elites, dim=1, largest=False)",
+        plans("tdmpc2"),
+    ),
+    Mutation(
+        "std not clipped",
+        "planner.py",
+        "std = variance.sqrt().clamp(self.min_std, self.max_std)",
+        "std = variance.sqrt()",
+        plans("tdmpc2"),
+    ),
+    Mutation(
+        "terminal value not discounted",
+        "planner.py",
+        "torch.nan_to_num(total + discount * model.value(last, noise, heads), nan=0.0)",
+        "torch.nan_to_num(total + model.value(last, noise, heads), nan=0.0)",
+        plans("tdmpc2"),
+    ),
+    Mutation(
+        "terminal value from one head",
+        "critic.py",
+        "return pair_mean(self.two_hot.decode(self.online(x, heads)))",
+        "return pair_mean(self.two_hot.decode(self.online(x, heads[:1])))",
+        plans("tdmpc2"),
+    ),
+    Mutation(
+        "planner looks beyond a predicted termination",
+        "world_model.py",
+        "return Step(next_z, reward, self.discount * self.alive(next_z))",
+        "return Step(next_z, reward, self.discount * torch.ones_like(reward))",
+        agreement("tdmpc21"),
+    ),
+    Mutation(
+        "plan's mean handed out for the picked elite",
+        "planner.py",
+        "first = elite_actions[0][rows, pick]",
+        "first = mean[0]",
+        plans("tdmpc2"),
+    ),
+]
+
+
+class Result(NamedTuple):
+    passed: bool
+    seconds: float
+    code: int
+    output: str
+
+
+def shared_folder() -> str:
+    """Where the golden numbers lie; a copy of the repository has none beside it."""
+    return os.environ.get("MPPI_ZOO_SHARED") or str(ROOT.parent / "shared")
+
+
+def preload() -> None:
+    """Import once what every test process needs; nothing of this repository."""
+    for module in ("pytest", "hypothesis", "numpy", "gin", "gymnasium", "torch"):
+        importlib.import_module(module)
+    torch = importlib.import_module("torch")
+    torch.set_num_threads(1)
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    parameter.grad = torch.zeros(1)
+    torch.optim.Adam([parameter], fused=True).step()  # the first one imports a good deal more
+
+
+def pytest_process(copy: Path, tests: list[str], log: Path) -> None:
+    """Body of the child: pytest in the copy, whose modules come before the installed ones."""
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.chdir(copy)
+    os.environ["MPPI_ZOO_SHARED"] = shared_folder()
+    # a mutated file may have the size and the second of the one before it
+    sys.dont_write_bytecode = True
+    sys.path.insert(0, str(copy))
+    pytest = importlib.import_module("pytest")
+    options = ["-x", "-q", "-rs", "--tb=line", "-p", "no:cacheprovider"]
+    code = int(pytest.main([*options, *tests]))
+    package = sys.modules["mppi_zoo"].__file__
+    assert package and Path(package).is_relative_to(copy), f"tested {package}"
+    sys.stdout.flush()
+    os._exit(code)
+
+
+def run_tests(copy: Path, tests: list[str]) -> Result:
+    """A forked child spares each run the imports, which take longer than the tests."""
+    log = copy / "pytest.log"
+    begun = time.perf_counter()
+    child = multiprocessing.get_context("fork").Process(
+        target=pytest_process, args=(copy, tests, log)
+    )
+    child.start()
+    child.join(TIMEOUT * len(tests))
+    output = log.read_text()
+    if child.is_alive():
+        child.kill()
+        child.join()
+        output += f"\nstopped after {TIMEOUT * len(tests):.0f} s"
+    code = child.exitcode if child.exitcode is not None else -1
+    skipped = re.search(r"\b\d+ skipped", output) is not None
+    return Result(code == 0 and not skipped, time.perf_counter() - begun, code, output)
+
+
+def does_not_fit(copy: Path, mutation: Mutation) -> str:
+    """Why the fault cannot be seeded, or nothing."""
+    source = (copy / "mppi_zoo" / mutation.file).read_text()
+    count = source.count(mutation.old)
+    if count != 1:
+        where = f"expected once in mppi_zoo/{mutation.file}, found {count} times"
+        return f"{mutation.name}: {where}:\n    {mutation.old}"
+    try:
+        compile(source.replace(mutation.old, mutation.new), mutation.file, "exec")
+    except SyntaxError as error:
+        return f"{mutation.name}: {error}"
+    return ""
+
+
+def outcome(result: Result) -> str:
+    """A fault counts as noticed where an expectation failed, not where the program broke."""
+    if result.code == 0:
+        return "SURVIVED"
+    failed = result.code == 1 and re.search(r"AssertionError|assert ", result.output)
+    return "killed" if failed else "BROKEN"
+
+
+def mutate(copy: Path, chosen: list[Mutation]) -> list[tuple[Mutation, str, float]]:
+    rows = []
+    for mutation in chosen:
+        path = copy / "mppi_zoo" / mutation.file
+        source = path.read_text()
+        path.write_text(source.replace(mutation.old, mutation.new))
+        try:
+            result = run_tests(copy, [mutation.test])
+        finally:
+            path.write_text(source)
+        verdict = outcome(result)
+        rows.append((mutation, verdict, result.seconds))
+        print(f"{verdict:>8}  {result.seconds:5.1f} s  {mutation.name}", flush=True)
+        if verdict == "BROKEN":
+            print(result.output)
+    return rows
+
+
+def print_table(rows: list[tuple[Mutation, str, float]]) -> None:
+    names = [m.name for m, *_ in rows]
+    width, file_width = max(map(len, names)), max(len(m.file) for m, *_ in rows)
+    test_width = max(len(m.test) for m, *_ in rows)
+    print(f"\n{'mutation':{width}}  {'file':{file_width}}  {'test':{test_width}}  result")
+    for mutation, verdict, seconds in rows:
+        print(
+            f"{mutation.name:{width}}  {mutation.file:{file_width}}  {mutation.test:{test_width}}  "
+            f"{verdict} ({seconds:.1f} s)"
+        )
+
+
+def main(words: list[str]) -> int:
+    chosen = [m for m in MUTATIONS if not words or any(word in m.name for word in words)]
+    if not chosen:
+        print(f"no mutation has {' or '.join(map(repr, words))} in its name", file=sys.stderr)
+        return 2
+    begun = time.perf_counter()
+    preload()
+    with tempfile.TemporaryDirectory(prefix="mutations-") as folder:
+        copy = Path(folder).resolve()
+        for name in COPIED:
+            source = ROOT / name
+            if source.is_dir():
+                ignored = shutil.ignore_patterns("__pycache__", ".hypothesis")
+                shutil.copytree(source, copy / name, ignore=ignored)
+            else:
+                shutil.copy2(source, copy / name)
+        misfits = [misfit for m in chosen if (misfit := does_not_fit(copy, m))]
+        if misfits:
+            print("\n".join(misfits), file=sys.stderr)
+            return 2
+        tests = sorted({mutation.test for mutation in chosen})
+        unchanged = run_tests(copy, tests)
+        if not unchanged.passed:
+            print("the tests do not all run and pass without a fault:\n" + unchanged.output)
+            return 2
+        print(f"{len(tests)} tests pass without a fault ({unchanged.seconds:.1f} s)", flush=True)
+        rows = mutate(copy, chosen)
+    print_table(rows)
+    failures = sum(verdict != "killed" for _, verdict, _ in rows)
+    print(f"\n{len(rows) - failures} of {len(rows)} killed, {time.perf_counter() - begun:.0f} s")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
