@@ -24,6 +24,10 @@ class Reanalysis:
             raise ValueError(f"Reanalysis: interval {interval} and count {count} must be >= 1")
         self.interval, self.count = interval, count
 
+    def states_per_update(self, window: int) -> float:
+        """States planned anew for each update on average, for windows of that many steps."""
+        return self.count * window / self.interval
+
     def refresh(
         self,
         agent: POMPCAgent,
@@ -52,6 +56,10 @@ class Reanalysis:
 @gin.register
 class NoReanalysis:
     """Plans stay as they were when the step was taken."""
+
+    def states_per_update(self, window: int) -> float:
+        """None."""
+        return 0.0
 
     def refresh(
         self,

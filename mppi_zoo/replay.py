@@ -54,6 +54,7 @@ class Replay:
         horizon: H; windows have H steps and H+1 observations.
         num_envs: lanes.
         device: where the rows live.
+        batch_device: where sampled batches go; None: the same.
 
     Raises:
         ValueError: if a lane could not hold one window.
@@ -66,6 +67,7 @@ class Replay:
         horizon: int,
         num_envs: int = 1,
         device: torch.device | str = "cpu",
+        batch_device: torch.device | str | None = None,
     ):
         self.lane_rows = capacity // num_envs
         if self.lane_rows < horizon + 2:
@@ -75,6 +77,7 @@ class Replay:
             )
         self.spec, self.horizon, self.num_envs = spec, horizon, num_envs
         self.device = torch.device(device)
+        self.batch_device = self.device if batch_device is None else torch.device(batch_device)
         rows, action_dim = self.lane_rows * num_envs, spec.action_dim
 
         def column(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -134,26 +137,32 @@ class Replay:
             plan: the planner's distribution of ``obs`` [N, A], None for a random step.
         """
         rows = self._advance(np.arange(self.num_envs))
-        columns = self.columns
-        columns["obs"][rows] = obs
-        columns["action"][rows] = action
-        columns["reward"][rows] = reward
-        columns["terminated"][rows] = terminated
-        columns["planned"][rows] = plan is not None
-        columns["plan_mean"][rows] = (
-            0.0 if plan is None else plan.mean.to(self.device, torch.float32)
-        )
-        columns["plan_std"][rows] = 1.0 if plan is None else plan.std.to(self.device, torch.float32)
+        written = {"obs": obs, "action": action, "reward": reward, "terminated": terminated}
+        if plan is not None:
+            written |= {"plan_mean": plan.mean, "plan_std": plan.std}
+        for name, value in written.items():
+            self.columns[name][rows] = self._row(value)
+        self.columns["planned"][rows] = plan is not None
+        if plan is None:
+            self._clear_plan(rows)
         self.steps += self.num_envs
         ended = np.flatnonzero(done)
         if ended.size:
             rows = self._advance(ended)
-            columns["obs"][rows] = next_obs[torch.from_numpy(ended).to(next_obs.device)]
+            last = next_obs[torch.from_numpy(ended).to(next_obs.device)]
+            self.columns["obs"][rows] = self._row(last)
             # no step starts here: whatever the overwritten row held must not be read as one
-            for name in ("action", "reward", "terminated", "plan_mean", "planned"):
-                columns[name][rows] = 0
-            columns["plan_std"][rows] = 1.0
+            for name in ("action", "reward", "terminated", "planned"):
+                self.columns[name][rows] = 0
+            self._clear_plan(rows)
             self.run_length[ended] = 0
+
+    def _row(self, value: Tensor) -> Tensor:
+        return value.to(self.device, torch.float32)
+
+    def _clear_plan(self, rows: Tensor) -> None:
+        self.columns["plan_mean"][rows] = 0.0
+        self.columns["plan_std"][rows] = 1.0
 
     def sample(self, batch: int, generator: np.random.Generator) -> Batch:
         """Windows drawn uniformly, with replacement, over all that the ring holds.
@@ -181,27 +190,27 @@ class Replay:
 
     def gather(self, index: Tensor) -> Batch:
         """The windows at rows index [T+1, B]."""
-        flat, steps = index.flatten(), index[:-1]
-        flat_steps = steps.flatten()
+        steps = index[:-1]
 
-        def at(name: str) -> Tensor:
-            return self.columns[name].index_select(0, flat_steps).unflatten(0, steps.shape)
+        def at(name: str, rows: Tensor) -> Tensor:
+            values = self.columns[name].index_select(0, rows.flatten())
+            return values.unflatten(0, rows.shape).to(self.batch_device)
 
         return Batch(
-            obs=self.columns["obs"].index_select(0, flat).unflatten(0, index.shape),
-            action=at("action"),
-            reward=at("reward"),
-            terminated=at("terminated"),
-            plan=Gaussian(at("plan_mean"), at("plan_std")),
-            planned=at("planned"),
+            obs=at("obs", index),
+            action=at("action", steps),
+            reward=at("reward", steps),
+            terminated=at("terminated", steps),
+            plan=Gaussian(at("plan_mean", steps), at("plan_std", steps)),
+            planned=at("planned", steps),
             index=steps,
         )
 
     def write_plan(self, index: Tensor, plan: Gaussian) -> None:
         """Replace the planner distributions at rows index [...] by plan [..., A]."""
         rows = index.flatten()
-        self.columns["plan_mean"][rows] = plan.mean.flatten(0, -2).to(torch.float32)
-        self.columns["plan_std"][rows] = plan.std.flatten(0, -2).to(torch.float32)
+        self.columns["plan_mean"][rows] = self._row(plan.mean.flatten(0, -2))
+        self.columns["plan_std"][rows] = self._row(plan.std.flatten(0, -2))
         self.columns["planned"][rows] = True
 
     def state_dict(self) -> dict[str, Any]:

@@ -151,7 +151,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     args = parser().parse_args(argv)
     try:
-        return run(args, sys.argv if argv is None else ["mppi_zoo.run", *argv])
+        arguments = sys.argv[1:] if argv is None else argv
+        return run(args, ["python", "-m", "mppi_zoo.run", *arguments])
     except (ValueError, FileNotFoundError, FileExistsError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -184,7 +185,12 @@ def run(args: argparse.Namespace, command_line: Sequence[str]) -> int:
         rows = min(options.replay_capacity, 2 * options.steps + args.num_envs)
         needed = replay_bytes(envs.spec, rows)
         replay = Replay(
-            envs.spec, rows, agent.planner.horizon, args.num_envs, replay_device(device, needed)
+            envs.spec,
+            rows,
+            agent.planner.horizon,
+            args.num_envs,
+            device=replay_device(device, needed),
+            batch_device=device,
         )
         film, message = _filming(args)
         eval_envs = None
@@ -227,7 +233,8 @@ def run(args: argparse.Namespace, command_line: Sequence[str]) -> int:
                 )
                 if message:
                     progress.message(message)
-                speed = _measured(agent, args, options.batch_size, progress)
+                states = experiment.reanalysis.states_per_update(agent.planner.horizon)
+                speed = _measured(agent, args, options.batch_size, states, progress)
                 progress.message(forecast(speed, options, args.num_envs, seed_steps))
                 Trainer(
                     agent,
@@ -250,7 +257,11 @@ def run(args: argparse.Namespace, command_line: Sequence[str]) -> int:
 
 
 def _measured(
-    agent: POMPCAgent, args: argparse.Namespace, batch_size: int, progress: Progress
+    agent: POMPCAgent,
+    args: argparse.Namespace,
+    batch_size: int,
+    states: float,
+    progress: Progress,
 ) -> Speed:
     """The agent's speed, compiled first where that was asked for and works."""
     if args.compile:
@@ -258,7 +269,7 @@ def _measured(
         begun = time.perf_counter()
         agent.compile()
         try:
-            speed = measure(agent, args.num_envs, batch_size)
+            speed = measure(agent, args.num_envs, batch_size, states)
         except Exception as error:  # compilers fail in many ways; eager does not
             agent.uncompile()
             reason = str(error).strip().splitlines()
@@ -269,7 +280,7 @@ def _measured(
         else:
             progress.message(f"compiled in {time.perf_counter() - begun:.0f} s")
             return speed
-    return measure(agent, args.num_envs, batch_size)
+    return measure(agent, args.num_envs, batch_size, states)
 
 
 def _plot(folder: Path, quiet: bool) -> None:

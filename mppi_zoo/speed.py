@@ -17,7 +17,7 @@ DAY = 86_400.0
 
 
 class Speed(NamedTuple):
-    """Seconds of one plan for all environments, and of one update."""
+    """Seconds of one plan for all environments, and of one update with its re-analysis."""
 
     plan: float
     update: float
@@ -38,8 +38,17 @@ def _fastest(call: Callable[[], object], device: torch.device, repeats: int = 2)
     return min(times)
 
 
-def measure(agent: POMPCAgent, num_envs: int, batch_size: int) -> Speed:
-    """Time a plan and an update on random numbers; the agent is left as it was."""
+def measure(
+    agent: POMPCAgent, num_envs: int, batch_size: int, states_per_update: float = 0.0
+) -> Speed:
+    """Time a plan and an update on random numbers; the agent is left as it was.
+
+    Args:
+        agent: may be compiled; the first calls then compile.
+        num_envs: states in a plan.
+        batch_size: windows in an update.
+        states_per_update: states re-analysed for each update, reckoned at the plan's pace.
+    """
     spec, device, dtype = agent.spec, agent.device, agent.dtype
     generator = torch.Generator(device).manual_seed(0)
 
@@ -67,7 +76,7 @@ def measure(agent: POMPCAgent, num_envs: int, batch_size: int) -> Speed:
         )
     finally:
         agent.load_state_dict(before)
-    return Speed(plan, update)
+    return Speed(plan, update + states_per_update * plan / num_envs)
 
 
 def forecast(speed: Speed, options: TrainingOptions, num_envs: int, seed_steps: int) -> str:

@@ -1,18 +1,17 @@
 """Rules of the update that no golden number and no reference shows.
 
-The draws themselves, the two priors with a state of their own, and where renewed plans go.
+The two priors with a state of their own, the memory of plans, windows and renewed plans.
 """
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import torch
 from agents import build, random_batch
 from torch import Tensor
 
+from mppi_zoo.actor import Actor
 from mppi_zoo.base import EnvSpec, Gaussian
-from mppi_zoo.noise import draw_pairs, dropout_mask
 from mppi_zoo.ops import gaussian_kl
 from mppi_zoo.prior import LaggedPrior, LearnedPrior
 from mppi_zoo.replay import Replay
@@ -22,37 +21,6 @@ SPEC = EnvSpec(5, 2, 500)
 
 def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
-
-
-# --- draws ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("rate", [0.01, 0.3])
-def test_dropout_masks_keep_the_mean(rate: float) -> None:
-    """Zeros at the rate, everywhere alike, and the rest scaled so that the mean is 1."""
-    mask = dropout_mask((50, 40, 100), rate, generator(), torch.float64)
-    dropped = mask == 0
-    assert torch.equal(mask[~dropped].unique(), torch.tensor([1 / (1 - rate)], dtype=mask.dtype))
-    spread = (rate * (1 - rate)) ** 0.5  # of one element
-    assert abs(float(dropped.double().mean()) - rate) < 5 * spread / mask.numel() ** 0.5
-    for axis in range(3):
-        shares = dropped.double().transpose(0, axis).flatten(1).mean(1)
-        count = mask.numel() / mask.shape[axis]
-        assert float((shares - rate).abs().max()) < 5 * spread / count**0.5
-    # neighbours are dropped independently
-    both = (dropped.flatten()[1:] & dropped.flatten()[:-1]).double().mean()
-    assert abs(float(both) - rate**2) < 6 * rate / mask.numel() ** 0.5
-
-
-@pytest.mark.parametrize("heads", [2, 5])
-def test_pairs_of_heads_are_distinct_and_uniform(heads: int) -> None:
-    pairs = draw_pairs(20_000, heads, generator())
-    assert pairs.shape == (20_000, 2) and pairs.dtype == torch.int64
-    assert (pairs[:, 0] != pairs[:, 1]).all()
-    counts = torch.bincount(pairs[:, 0] * heads + pairs[:, 1], minlength=heads**2)
-    ordered = counts.view(heads, heads)[~torch.eye(heads, dtype=torch.bool)].double()
-    expected = 20_000 / (heads * (heads - 1))
-    assert float((ordered - expected).abs().max()) < 5 * expected**0.5
 
 
 # --- priors with a state -------------------------------------------------------------------------
@@ -95,6 +63,28 @@ def test_the_learned_prior_is_fitted_at_the_latents_of_its_plans() -> None:
     figures = agent.update(batch, 0, agent.draw_update_noise(batch, generator()))
     expected = sum(0.5**t * kl[t].mean() for t in range(3)) / 3
     torch.testing.assert_close(figures["prior_loss"], expected, rtol=1e-12, atol=0)
+
+
+# --- acting --------------------------------------------------------------------------------------
+
+
+def test_an_episode_begins_without_a_plan() -> None:
+    """The plans' memory is kept for each environment and forgotten for those that begin anew."""
+    agent = build("tdmpc2_equiv", SPEC)
+    actor, obs = Actor(agent, 3, generator()), np.random.default_rng(0).normal(size=(3, 5))
+    _, result = actor.act(obs, greedy=False)
+    begun = np.array([False, True, False])
+    actor.reset(begun)
+    kept, forgotten = actor.warm_start[:, ~begun], actor.warm_start[:, begun]
+    assert torch.equal(kept, result.mean[:, ~begun]) and (kept != 0).any()
+    assert (forgotten == 0).all()
+    noise = agent.draw_plan_noise(3, generator(1))
+    expected = agent.act(agent.tensor(obs), noise, warm_start=actor.warm_start)
+    actor.generator = generator(1)
+    actor.act(obs, greedy=False)
+    assert torch.equal(actor.warm_start, expected.mean)
+    actor.reset()
+    assert (actor.warm_start == 0).all()
 
 
 # --- replay --------------------------------------------------------------------------------------
@@ -146,4 +136,6 @@ def test_renewed_plans_reach_their_own_steps() -> None:
     torch.testing.assert_close(
         everything.plan.mean[0][renewed], everything.action[0][renewed] / 1000
     )
+    # random steps, and what stands behind the end of an episode, read N(0, 1)
     assert (everything.plan.mean[0][~renewed] == 0).all()
+    assert (everything.plan.std[0][~renewed] == 1).all()

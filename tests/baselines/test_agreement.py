@@ -71,7 +71,7 @@ class Case:
     dropout: float
 
     def __str__(self) -> str:
-        return f"{self.member}{self.number}"
+        return f"{self.member}-{self.number}"
 
     @property
     def batched_plans(self) -> bool:
