@@ -12,7 +12,7 @@ from typing import Any, TextIO
 TRAINING = "training"
 
 # Fields of `update` that have a short label; others appear under their own name.
-LABELS = {"episode_return": "return", "eval_return": "eval"}
+LABELS = {"updates_left": "updates left", "episode_return": "return", "eval_return": "eval"}
 
 REFRESH = 0.2  # s between two redraws of the bar
 FIRST_LINE = 2.0  # s until a log gets its first status line
@@ -63,17 +63,20 @@ class Progress:
         first = self._start + min(FIRST_LINE, self._period)
         self._due = math.inf if quiet else first
 
-    def update(self, step: int, **fields: float) -> None:
+    def update(self, step: int, **fields: float | None) -> None:
         """Reports the agent steps done; cheap enough for every step.
 
         Args:
             step: agent steps done so far.
             fields: latest values, shown until replaced: ``episode_return``, ``eval_return``, or
-                any other number.
+                any other number; None takes a value away.
         """
         self.step = step
-        if fields:
-            self._fields.update(fields)
+        for name, value in fields.items():
+            if value is None:
+                self._fields.pop(name, None)
+            else:
+                self._fields[name] = value
         if self._clock() >= self._due:
             self._show(self._clock())
 

@@ -199,7 +199,8 @@ class Trainer:
         figures: dict[str, Tensor] = {}
         for done in range(count):
             figures = self.learn(pretraining=True)
-            self.progress.update(self.step, pretraining=done / count)
+            self.progress.update(self.step, updates_left=count - done - 1)
+        self.progress.update(self.step, updates_left=None)
         self.stopwatch.lap(0)
         return figures
 

@@ -242,7 +242,7 @@ MUTATIONS = [
         "kl_weight.py",
         "self.log_lam.add_(self.lr * (divergence - self.target))",
         "self.log_lam.add_(self.lr * (self.target - divergence))",
-        "tests/test_objective_properties.py::test_dual_variable_follows_its_rule",
+        "tests/test_objective_properties.py::test_the_dual_variable_sees_the_raw_divergence",
     ),
     Mutation(
         "pretraining moves BMPC's policy",
@@ -400,6 +400,11 @@ def preload() -> None:
         importlib.import_module(module)
     torch = importlib.import_module("torch")
     torch.set_num_threads(1)
+    hypothesis = importlib.import_module("hypothesis")
+    phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)  # any failure will do
+    hypothesis.settings.register_profile(
+        "mutations", max_examples=20, deadline=None, derandomize=True, phases=phases
+    )
     parameter = torch.nn.Parameter(torch.zeros(1))
     parameter.grad = torch.zeros(1)
     torch.optim.Adam([parameter], fused=True).step()  # the first one imports a good deal more
@@ -412,7 +417,7 @@ def pytest_process(copy: Path, tests: list[str], log: Path) -> None:
     os.dup2(output, 2)
     os.chdir(copy)
     os.environ["MPPI_ZOO_SHARED"] = shared_folder()
-    os.environ["HYPOTHESIS_PROFILE"] = "ci"  # the same examples each time
+    os.environ["HYPOTHESIS_PROFILE"] = "mutations"  # tests/conftest.py loads it
     # a mutated file may have the size and the second of the one before it
     sys.dont_write_bytecode = True
     sys.path.insert(0, str(copy))
