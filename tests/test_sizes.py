@@ -1,4 +1,4 @@
-"""Published sizes: the parameter counts of the spec, and one plan and one update of every member."""
+"""Published sizes: parameter counts of the spec; one plan and one update of every member."""
 
 from __future__ import annotations
 
