@@ -99,6 +99,10 @@ smoke: venv ## the same training, about a minute of it
 test: lint ## format check, lint, types, then all tests
 	$(ONE_THREAD) $(PY) -m pytest -n $(WORKERS) --maxprocesses 8 $(PYTEST_ARGS)
 
+.PHONY: mutations
+mutations: venv ## seed single-line faults and check that a named test kills each
+	$(ONE_THREAD) $(PY) tests/mutations/run.py
+
 .PHONY: lint
 lint: venv ## format check, lint and types only
 	$(PY) -m ruff format --check .

@@ -153,9 +153,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments = sys.argv[1:] if argv is None else argv
         return run(args, ["python", "-m", "mppi_zoo.run", *arguments])
-    except (ValueError, FileNotFoundError, FileExistsError, ImportError) as error:
+    except (ValueError, FloatingPointError, OSError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("interrupted: the agent of the last evaluation is kept", file=sys.stderr)
+        return 130
 
 
 def run(args: argparse.Namespace, command_line: Sequence[str]) -> int:
