@@ -103,4 +103,6 @@ def _duration(seconds: float) -> str:
         return f"{seconds / DAY:.1f} days"
     if seconds > 7200:
         return f"{seconds / 3600:.1f} hours"
-    return f"{max(seconds / 60, 1):.0f} minutes"
+    if seconds > 90:
+        return f"{seconds / 60:.0f} minutes"
+    return f"{seconds:.0f} seconds"
