@@ -21,8 +21,9 @@ from mppi_zoo.base import (
     UpdateNoise,
 )
 from mppi_zoo.critic import QCritic, VCritic
-from mppi_zoo.noise import draw_update_noise
-from mppi_zoo.objective import KLObjective, diagnostics
+from mppi_zoo.losses import LossWeights, Parts, model_loss, policy_loss
+from mppi_zoo.noise import draw_update_noise, generator_for
+from mppi_zoo.objective import KLObjective
 from mppi_zoo.optim import ClippedAdam
 from mppi_zoo.planner import MPPIPlanner
 from mppi_zoo.policy import LogStdBounds, Policy
@@ -104,12 +105,14 @@ class POMPCAgent:
             lr=lr,
         )
         self.policy_optimizer = optimizer(self.policy.parameters(), lr=lr, eps=policy_eps)
-        self.consistency_weight, self.reward_weight = consistency_weight, reward_weight
-        self.value_weight, self.termination_weight = value_weight, termination_weight
+        self.parts = Parts(self.world_model, self.critic, self.policy, self.prior, self.objective)
+        self.loss_weights = LossWeights(
+            consistency_weight, reward_weight, value_weight, termination_weight
+        )
         self.pretrain_policy = pretrain_policy
         self.replan_log_std_bounds = replan_log_std_bounds
         # the two halves of an update, replaced by compiled ones in `compile`
-        self._model_loss, self._policy_loss = self.model_loss, self.policy_loss
+        self._model_loss, self._policy_loss = model_loss, policy_loss
         self._acting_model = self.planning_model()
         self._replanning_model = self.planning_model(replan_log_std_bounds)
 
@@ -118,13 +121,13 @@ class POMPCAgent:
 
         The first calls take about a minute; values change in the last digits only.
         """
-        self._model_loss = torch.compile(self.model_loss, dynamic=False)
-        self._policy_loss = torch.compile(self.policy_loss, dynamic=False)
+        self._model_loss = torch.compile(model_loss, dynamic=False)
+        self._policy_loss = torch.compile(policy_loss, dynamic=False)
         self.planner.compile()
 
     def uncompile(self) -> None:
         """Back to eager execution."""
-        self._model_loss, self._policy_loss = self.model_loss, self.policy_loss
+        self._model_loss, self._policy_loss = model_loss, policy_loss
         self.planner.uncompile()
 
     def _build(
@@ -142,7 +145,8 @@ class POMPCAgent:
         self.critic = critic(spec, latent_dim, mlp_dim=mlp_dim).to(device)
         self.objective = objective.to(device, dtype)
         self.objective.lam.bind(spec.action_dim)
-        self._replan_generator = torch.Generator(device).manual_seed(0)
+        seed = torch.initial_seed() % 2**63  # the run's, set by whoever builds the agent
+        self._replan_generator = generator_for(seed, "fresh planner", device)
         parts = PriorParts(spec, latent_dim, mlp_dim, self.policy, self._replan_now, objective.rho)
         self.prior = prior(parts).to(device)
         if objective.needs_prior and type(self.prior).dist is Prior.dist:
@@ -239,118 +243,32 @@ class POMPCAgent:
 
     def update_model(self, batch: Batch, noise: UpdateNoise) -> tuple[Tensor, dict[str, Tensor]]:
         """Model and critic step; returns the detached roll-out z_0 .. z_T [T+1, B, Z]."""
-        loss, zs, figures = self._model_loss(batch, noise)
+        loss, zs, figures = self._model_loss(self.parts, self.loss_weights, batch, noise)
         norm = self.model_optimizer.step(loss)
         return zs.detach(), figures | {"model_grad_norm": norm}
-
-    def model_loss(
-        self, batch: Batch, noise: UpdateNoise
-    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """The model's and critics' joint loss (spec section 2).
-
-        Returns:
-            (loss 0-d, roll-out z_0 .. z_T [T+1, B, Z], figures for the log).
-        """
-        rho = self.objective.rho
-        z0 = self.world_model.encode(batch.obs[0])
-        with torch.no_grad():
-            next_z = self.world_model.encode(batch.obs[1:])
-            latents = torch.cat([z0.detach().unsqueeze(0), next_z])
-            target = self.critic.target(
-                batch,
-                latents,
-                self.policy,
-                self.world_model,
-                noise.target_policy,
-                noise.target_heads,
-            )
-        zs = self.world_model.rollout(z0, batch.action)
-        model = self.world_model.losses(
-            zs, next_z, batch.action, batch.reward, batch.terminated, rho
-        )
-        value = self.critic.loss(zs[:-1], batch.action, target, rho, noise.value_keep)
-        loss = (
-            self.consistency_weight * model.consistency
-            + self.reward_weight * model.reward
-            + self.value_weight * value
-            + self.termination_weight * model.termination
-        )
-        return (
-            loss,
-            zs,
-            {
-                "consistency_loss": model.consistency.detach(),
-                "reward_loss": model.reward.detach(),
-                "termination_loss": model.termination.detach(),
-                "value_loss": value.detach(),
-                "model_loss": loss.detach(),
-                "target_mean": target.mean(),
-            },
-        )
 
     def update_policy(
         self, zs: Tensor, batch: Batch, step: int, noise: UpdateNoise
     ) -> dict[str, Tensor]:
         """Policy step on detached latents zs [T+1, B, Z], with the critics just updated."""
         lam_weights = self.objective.lam.weights(step)
-        loss, figures = self._policy_loss(zs, batch, lam_weights, noise)
+        loss, figures = self._policy_loss(self.parts, zs, batch, lam_weights, noise)
         norm = self.policy_optimizer.step(loss)
         self.objective.lam.observe(figures["divergence"])
         self.prior.after_policy_step(self.policy)
         return figures | {"policy_grad_norm": norm}
 
-    def policy_loss(
-        self,
-        zs: Tensor,
-        batch: Batch,
-        lam_weights: tuple[Tensor, Tensor],
-        noise: UpdateNoise,
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The policy's loss (spec section 5), 0-d, and figures for the log."""
-        window = batch.action.shape[0]
-        used = window + self.objective.last_latent
-        z = zs[:used]
-        sample = self.policy.sample(z, noise.policy[:used])
-
-        def value() -> Tensor:
-            keep = None if noise.policy_keep is None else noise.policy_keep[:, :used]
-            return self.critic.q(z, sample.action, self.world_model, noise.policy_heads, keep)
-
-        def baseline() -> Tensor:
-            with torch.no_grad():
-                return self.critic.q(
-                    zs[:window],
-                    batch.action,
-                    self.world_model,
-                    noise.baseline_heads,
-                    noise.baseline_keep,
-                )
-
-        prior = self.prior.dist(z, batch)
-        terms = self.objective(sample, prior, batch, lam_weights, value, baseline)
-        figures = diagnostics(terms, self.objective)
-        return terms.loss, figures | {"policy_std": sample.std.detach().mean()}
-
     # --- state -------------------------------------------------------------------------------
-
-    def _modules(self) -> dict[str, torch.nn.Module]:
-        return {
-            "world_model": self.world_model,
-            "policy": self.policy,
-            "critic": self.critic,
-            "prior": self.prior,
-            "objective": self.objective,
-        }
 
     def parameter_count(self) -> int:
         """Learned parameters, target networks left out."""
-        counted = (p for m in self._modules().values() for p in m.parameters() if p.requires_grad)
+        counted = (p for m in self.parts for p in m.parameters() if p.requires_grad)
         return sum(p.numel() for p in counted)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that learning changes: networks, scales, lambda's state, optimisers."""
         return {
-            "modules": {name: m.state_dict() for name, m in self._modules().items()},
+            "modules": {name: m.state_dict() for name, m in self.parts._asdict().items()},
             "optimizers": {
                 "model": self.model_optimizer.state_dict(),
                 "policy": self.policy_optimizer.state_dict(),
@@ -361,7 +279,7 @@ class POMPCAgent:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore :meth:`state_dict`; the agent must have been built with the same parts."""
-        for name, module in self._modules().items():
+        for name, module in self.parts._asdict().items():
             module.load_state_dict(state["modules"][name])
         self.model_optimizer.load_state_dict(state["optimizers"]["model"])
         self.policy_optimizer.load_state_dict(state["optimizers"]["policy"])

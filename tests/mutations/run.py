@@ -89,9 +89,9 @@ MUTATIONS = [
     ),
     Mutation(
         "no stop-gradient on the consistency targets",
-        "agent.py",
-        "with torch.no_grad():\n            next_z",
-        "with torch.enable_grad():\n            next_z",
+        "losses.py",
+        "with torch.no_grad():\n        next_z",
+        "with torch.enable_grad():\n        next_z",
         updates("tdmpc2"),
     ),
     Mutation(
@@ -160,8 +160,8 @@ MUTATIONS = [
     ),
     Mutation(
         "last latent left out of the policy loss",
-        "agent.py",
-        "used = window + self.objective.last_latent",
+        "losses.py",
+        "used = window + objective.last_latent",
         "used = window",
         updates("tdmpc2"),
     ),
