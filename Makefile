@@ -10,7 +10,9 @@ TORCH ?= torch==2.13.0
 
 TASK ?= dmc:walker-walk
 STEPS ?= 15000
-SMOKE_STEPS ?= 1500
+SMOKE_STEPS ?= 1200
+# Shorter phases than a run's, so that a minute sees all of them.
+SMOKE_ARGS := --param seed_steps=500 --param eval_every=600 --param eval_episodes=2
 SEED ?= 1
 OUT ?=
 GIN ?= gin/tdmpc2_equiv.gin
@@ -93,7 +95,7 @@ run: venv ## train on TASK (dmc:walker-walk) at laptop scale
 smoke: SMOKE_OUT = $(or $(OUT),runs/smoke)
 smoke: venv ## the same training, about a minute of it
 	$(if $(OUT),,@rm -rf runs/smoke)
-	$(TRAIN) --steps $(SMOKE_STEPS) --out $(SMOKE_OUT) $(ARGS)
+	$(TRAIN) --steps $(SMOKE_STEPS) --out $(SMOKE_OUT) $(SMOKE_ARGS) $(ARGS)
 
 .PHONY: test
 test: lint ## format check, lint, types, then all tests
