@@ -52,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
         "--compile",
         action="store_true",
         help="torch.compile the losses and the planner: a minute more at first, then "
-        "a third faster or better; needs a C++ compiler",
+        "1.3 times as fast or better; needs a C++ compiler",
     )
     p.add_argument("--no-video", action="store_true", help="film no evaluation")
     p.add_argument("--wandb", metavar="PROJECT", help="log to Weights & Biases too")
