@@ -33,13 +33,7 @@ class PriorParts(NamedTuple):
 
 
 class Prior(nn.Module):
-    """Base of the prior sources; the defaults learn nothing.
-
-    Attributes:
-        uses_plans: whether stored planner distributions are read, so that refreshing them matters.
-    """
-
-    uses_plans = False
+    """Base of the prior sources; the defaults learn nothing."""
 
     def __init__(self, parts: PriorParts):
         super().__init__()
@@ -75,8 +69,6 @@ class UniformPrior(Prior):
 @gin.register
 class PlannerPrior(Prior):
     """The stored planner distribution P_t of the replay; random steps read N(0, 1)."""
-
-    uses_plans = True
 
     def dist(self, z: Tensor, batch: Batch) -> Gaussian:
         return batch.plan
@@ -156,8 +148,6 @@ class LearnedPrior(Prior):
         log_std_bounds: of the head.
         optimizer: its optimiser.
     """
-
-    uses_plans = True
 
     def __init__(
         self,

@@ -6,6 +6,7 @@ The composition root: only here are gin and the command line read, seeds set, a 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import time
 from collections.abc import Sequence
@@ -95,9 +96,17 @@ def run(args: argparse.Namespace, command_line: Sequence[str]) -> int:
     options = experiment.training
     member = Path(args.gin[0]).stem
 
-    with EpisodeVector(
-        experiment.task, args.num_envs, args.seed, "training", experiment.env, args.async_envs
-    ) as envs:
+    with contextlib.ExitStack() as stack:
+        envs = stack.enter_context(
+            EpisodeVector(
+                experiment.task,
+                args.num_envs,
+                args.seed,
+                "training",
+                experiment.env,
+                args.async_envs,
+            )
+        )
         agent = build_agent(experiment, envs, args.seed, device)
         if args.init_from is not None:
             load_agent(args.init_from, agent)
@@ -107,19 +116,8 @@ def run(args: argparse.Namespace, command_line: Sequence[str]) -> int:
         if args.show:
             print(config.operative_config())
             return 0
-        # final observations take a row of their own, so twice the steps is always enough
-        rows = min(options.replay_capacity, 2 * options.steps + args.num_envs)
-        needed = replay_bytes(envs.spec, rows)
-        replay = Replay(
-            envs.spec,
-            rows,
-            agent.planner.horizon,
-            args.num_envs,
-            device=replay_device(device, needed),
-            batch_device=device,
-        )
         film, message = _filming(args)
-        eval_envs = None
+        evaluator = None
         if options.eval_every or args.eval:
             eval_envs = EpisodeVector(
                 experiment.task,
@@ -129,56 +127,60 @@ def run(args: argparse.Namespace, command_line: Sequence[str]) -> int:
                 experiment.env,
                 render=film,
             )
-        evaluator = None if eval_envs is None else Evaluator(eval_envs, args.seed)
-        try:
-            if args.eval:
-                return _evaluate(agent, evaluator)
-            folder = run_folder.create(
-                args.out,
-                member=member,
-                task=experiment.task,
-                seed=args.seed,
-                command_line=command_line,
-                operative_gin=config.operative_config(),
-                device=str(device),
-                facts={
-                    "spec": asdict(envs.spec),
-                    "imports": args.imports,
-                    "action_bounds": envs.action_bounds,
-                },
-            )
-            wandb = None if args.wandb is None else {"project": args.wandb, "name": folder.name}
-            with (
-                MetricsLogger(folder, wandb=wandb) as logger,
-                Progress(options.steps, quiet=args.quiet) as progress,
-            ):
-                progress.message(
-                    f"{member} on {experiment.task}, seed {args.seed}, {device}: "
-                    f"{agent.parameter_count():,} parameters, replay of {rows:,} rows on "
-                    f"{replay.device} ({replay.nbytes / 2**20:,.0f} MiB); run folder {folder}"
-                )
-                if message:
-                    progress.message(message)
-                states = experiment.reanalysis.states_per_update(agent.planner.horizon)
-                speed = _measured(agent, args, options.batch_size, states, progress)
-                progress.message(forecast(speed, options, args.num_envs, seed_steps))
-                Trainer(
-                    agent,
-                    envs,
-                    evaluator,
-                    replay,
-                    experiment.reanalysis,
-                    options,
-                    args.seed,
-                    logger,
-                    progress,
-                    folder,
-                    film,
-                ).run()
-            _plot(folder, args.quiet)
-        finally:
-            if eval_envs is not None:
-                eval_envs.close()
+            evaluator = Evaluator(stack.enter_context(eval_envs), args.seed)
+        if args.eval:
+            return _evaluate(agent, evaluator)
+        # final observations take a row of their own, so twice the steps is always enough
+        rows = min(options.replay_capacity, 2 * options.steps + args.num_envs)
+        replay = Replay(
+            envs.spec,
+            rows,
+            agent.planner.horizon,
+            args.num_envs,
+            device=replay_device(device, replay_bytes(envs.spec, rows)),
+            batch_device=device,
+        )
+        folder = run_folder.create(
+            args.out,
+            member=member,
+            task=experiment.task,
+            seed=args.seed,
+            command_line=command_line,
+            operative_gin=config.operative_config(),
+            device=str(device),
+            facts={
+                "spec": asdict(envs.spec),
+                "imports": args.imports,
+                "action_bounds": envs.action_bounds,
+            },
+        )
+        wandb = None if args.wandb is None else {"project": args.wandb, "name": folder.name}
+        logger = stack.enter_context(MetricsLogger(folder, wandb=wandb))
+        progress = stack.enter_context(Progress(options.steps, quiet=args.quiet))
+        progress.message(
+            f"{member} on {experiment.task}, seed {args.seed}, {device}: "
+            f"{agent.parameter_count():,} parameters, replay of {rows:,} rows on "
+            f"{replay.device} ({replay.nbytes / 2**20:,.0f} MiB); run folder {folder}"
+        )
+        if message:
+            progress.message(message)
+        states = experiment.reanalysis.states_per_update(agent.planner.horizon)
+        speed = _measured(agent, args, options.batch_size, states, progress)
+        progress.message(forecast(speed, options, args.num_envs, seed_steps))
+        Trainer(
+            agent,
+            envs,
+            evaluator,
+            replay,
+            experiment.reanalysis,
+            options,
+            args.seed,
+            logger,
+            progress,
+            folder,
+            film,
+        ).run()
+    _plot(folder, args.quiet)
     return 0
 
 

@@ -87,7 +87,6 @@ class Golden:
             "MPPIPlanner.wide_extra=0",
             dtype=self.dtype,
         )
-        agent.world_model.discount.fill_(self.hp("discount"))
         load_parameters(agent, self.arrays, "param.")
         return agent
 
