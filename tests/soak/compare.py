@@ -48,7 +48,9 @@ def unequal(first: Any, second: Any, where: str) -> list[str]:
     if isinstance(first, dict):
         if first.keys() != second.keys():
             return [f"{where}: {sorted(map(str, first.keys() ^ second.keys()))[:5]}"]
-        return [path for key in first for path in unequal(first[key], second[key], f"{where}.{key}")]
+        return [
+            path for key in first for path in unequal(first[key], second[key], f"{where}.{key}")
+        ]
     if isinstance(first, (list, tuple)):
         if len(first) != len(second):
             return [f"{where}: {len(first)} and {len(second)} entries"]
