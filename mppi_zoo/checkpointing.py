@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mppi_zoo import trainer_state
 from mppi_zoo.checkpoint_store import CheckpointStore, Opened
 from mppi_zoo.metrics import MetricsLogger, Position, check_position
 from mppi_zoo.runner import Trainer
@@ -57,7 +58,7 @@ class Checkpointer:
         replay = self.trainer.replay
         segments: dict[str, Any] = {name: opened.segments(name) for name in replay.logs}
         try:
-            lost = self.trainer.load_state_dict(opened.content, segments)
+            lost = trainer_state.restore(self.trainer, opened.content, segments)
         except (KeyError, RuntimeError) as error:
             raise ValueError(f"{opened.path} does not fit the configuration: {error}") from error
         if opened.content["replay"]["lane_rows"] == replay.lane_rows:
@@ -77,7 +78,7 @@ class Checkpointer:
         trainer.health.check_parameters(trainer.agent, trainer.step)
         position = self.logger.position(trainer.step)
         path = self.store.save(
-            trainer.state_dict(),
+            trainer_state.take(trainer),
             trainer.replay.logs,
             {"step": trainer.step, "updates": trainer.updates, "position": position._asdict()},
         )

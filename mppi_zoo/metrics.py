@@ -65,7 +65,9 @@ class MetricsLogger:
                 )
         if resume_at is not None:
             check_position(self.folder, resume_at)
-        self._metrics, self._timing = (_open(self.folder / name, *rest) for name, *rest in files)
+        self._metrics, self._timing = (
+            _open(self.folder / name, columns, length) for name, columns, length in files
+        )
         self._tensorboard = None
         if tensorboard:
             from torch.utils.tensorboard import SummaryWriter  # slow to import

@@ -8,36 +8,21 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-import time
-import uuid
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from mppi_zoo import checkpointing, config, resume, run_folder, validation
+from mppi_zoo import config, resume, run_folder, validation
 from mppi_zoo.agent import POMPCAgent
 from mppi_zoo.checkpoint import load_agent, size_macros
-from mppi_zoo.checkpoint_store import CheckpointStore
 from mppi_zoo.command_line import overrides, parser, pick_device
-from mppi_zoo.curves import plot_learning_curve
 from mppi_zoo.envs import EnvironmentFault, EpisodeVector, rendering_available
 from mppi_zoo.evaluation import Evaluator
-from mppi_zoo.metrics import MetricsLogger
-from mppi_zoo.progress import Progress
-from mppi_zoo.replay import Replay, replay_bytes
-from mppi_zoo.run_lock import locked
-from mppi_zoo.runner import Trainer
+from mppi_zoo.replay import replay_bytes
+from mppi_zoo.session import DONE, REFUSED, STOPPED, Setup, train
 from mppi_zoo.signals import Interrupted, StopSignals
-from mppi_zoo.speed import Speed, forecast, measure
-
-# Exit codes
-DONE = 0
-REFUSED = 2  # bad input; nothing was begun
-FAULT = 3  # the environment, the numbers or the disk failed under way; checkpoints are good
-STOPPED = 75  # by a signal, after a checkpoint; EX_TEMPFAIL: the same command may be given again
 
 
 def replay_device(device: torch.device, needed: int) -> torch.device:
@@ -65,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with StopSignals() as stop:
             return run(args, ["python", "-m", "mppi_zoo.run", *arguments], stop)
     except Interrupted as signal:
-        print(f"stopped by {signal} before the run began", file=sys.stderr)
+        print(f"stopped by {signal}", file=sys.stderr)
         return STOPPED
     except (ValueError, FloatingPointError, OSError, ImportError, EnvironmentFault) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -107,9 +92,6 @@ def run(args: argparse.Namespace, command_line: Sequence[str], stop: StopSignals
         if args.show:
             print(operative)
             return DONE
-        changes = ""
-        if record is not None:
-            changes = resume.accept(args.resume, operative, args.changed, args.force)
         film, message = _filming(args)
         evaluator = None
         if options.eval_every or args.eval:
@@ -124,173 +106,10 @@ def run(args: argparse.Namespace, command_line: Sequence[str], stop: StopSignals
             evaluator = Evaluator(stack.enter_context(eval_envs), args.seed, stop.check)
         if args.eval:
             return _evaluate(agent, evaluator)
-        not_restorable = envs.not_restorable()
-        replay = Replay(
-            envs.spec,
-            rows,
-            agent.planner.horizon,
-            args.num_envs,
-            device=host,
-            batch_device=device,
+        setup = Setup(
+            experiment, operative, member, device, agent, envs, evaluator, film, rows, host
         )
-        if record is None:
-            folder = run_folder.create(
-                args.out,
-                member=member,
-                task=experiment.task,
-                seed=args.seed,
-                command_line=command_line,
-                operative_gin=operative,
-                device=str(device),
-                facts={
-                    "spec": asdict(envs.spec),
-                    "imports": args.imports,
-                    "action_bounds": envs.action_bounds,
-                    "options": resume.options(args, str(device)),
-                    "wandb_id": uuid.uuid4().hex[:12],
-                },
-            )
-        else:
-            folder = args.resume
-        no_locks = stack.enter_context(locked(folder))
-        store = CheckpointStore(folder / checkpointing.FOLDER, options.checkpoints_kept)
-        opened = None if record is None else checkpointing.newest(store, folder)
-        position = checkpointing.position(opened)
-        logger = stack.enter_context(
-            MetricsLogger(
-                folder,
-                wandb=_wandb(args, folder),
-                resume_at=None if record is None else position,
-            )
-        )
-        progress = stack.enter_context(Progress(options.steps, position.step, quiet=args.quiet))
-        progress.message(
-            f"{member} on {experiment.task}, seed {args.seed}, {device}: "
-            f"{agent.parameter_count():,} parameters, replay of {rows:,} rows on "
-            f"{replay.device} ({replay.nbytes / 2**20:,.0f} MiB); run folder {folder}"
-        )
-        if not_restorable:
-            not_restorable = (
-                f"{experiment.task} cannot be restored within an episode, since {not_restorable}: "
-                "a resumed run starts a new episode, and is not bit-identical to one that went on"
-            )
-        for text in (message, no_locks, not_restorable, *store.refused):
-            if text:
-                progress.message(text)
-        states = experiment.reanalysis.states_per_update(agent.planner.horizon)
-        speed = _measured(agent, args, options.batch_size, states, progress)
-        progress.message(
-            forecast(speed, options, args.num_envs, options.seed_phase(envs.spec.episode_length))
-        )
-        trainer = Trainer(
-            agent,
-            envs,
-            evaluator,
-            replay,
-            experiment.reanalysis,
-            options,
-            args.seed,
-            logger,
-            progress,
-            folder,
-            film,
-        )
-        checkpointer = checkpointing.Checkpointer(
-            store, trainer, logger, options.checkpoint_minutes
-        )
-        if record is not None:
-            if opened is not None:
-                lost = checkpointer.restore(opened)
-                if lost.any():
-                    progress.message(
-                        f"environments {np.flatnonzero(lost).tolist()} did not come back to where "
-                        "they were: new episodes have begun"
-                    )
-            if changes:
-                progress.message(f"changed since the run began:\n{changes}")
-                resume.keep_config(folder, operative, trainer.step)
-            others = run_folder.log_session(folder, trainer.step, command_line, str(device))
-            progress.message(f"resumed at step {trainer.step}")
-            if others:
-                progress.message(f"not as when the run began: {'; '.join(others)}")
-        code = _train(trainer, checkpointer, stop)
-    if code == DONE:
-        _plot(folder, args.quiet)
-    return code
-
-
-def _train(trainer: Trainer, checkpointer: checkpointing.Checkpointer, stop: StopSignals) -> int:
-    """Train to the end, or until a signal or a fault; returns the exit code."""
-    folder = trainer.folder
-    go_on = f"python -m mppi_zoo.run --resume {folder}"
-
-    def between() -> None:
-        stop.check()
-        checkpointer.save_if_due()
-
-    try:
-        try:
-            trainer.run(between)
-            checkpointer.save()
-            return DONE
-        except Interrupted as signal:
-            path = checkpointer.save()
-            print(
-                f"stopped by {signal} at step {trainer.step}, checkpoint {path}; "
-                f"go on with: {go_on}",
-                file=sys.stderr,
-            )
-            return STOPPED
-    except (EnvironmentFault, FloatingPointError, OSError) as error:
-        kept = checkpointer.latest
-        where = f"the checkpoint of step {kept}" if kept is not None else "no checkpoint yet"
-        print(f"error: {error}\nKept: {where}; go on with: {go_on}", file=sys.stderr)
-        return FAULT
-
-
-def _wandb(args: argparse.Namespace, folder: Path) -> dict[str, str] | None:
-    if args.wandb is None:
-        return None
-    identity = run_folder.read(folder)["wandb_id"]
-    return {"project": args.wandb, "name": folder.name, "id": identity, "resume": "allow"}
-
-
-def _measured(
-    agent: POMPCAgent,
-    args: argparse.Namespace,
-    batch_size: int,
-    states: float,
-    progress: Progress,
-) -> Speed:
-    """The agent's speed, compiled first where that was asked for and works."""
-    if args.compile:
-        progress.message("compiling: about a minute")
-        begun = time.perf_counter()
-        agent.compile()
-        try:
-            speed = measure(agent, args.num_envs, batch_size, states)
-        except Exception as error:  # compilers fail in many ways; eager does not
-            agent.uncompile()
-            reason = str(error).strip().splitlines()
-            progress.message(
-                f"torch.compile failed ({reason[0] if reason else type(error).__name__}): "
-                "going on without it"
-            )
-        else:
-            progress.message(f"compiled in {time.perf_counter() - begun:.0f} s")
-            return speed
-    return measure(agent, args.num_envs, batch_size, states)
-
-
-def _plot(folder: Path, quiet: bool) -> None:
-    curve = folder / "learning_curve.png"
-    try:
-        plot_learning_curve([folder], curve)
-        message = f"learning curve: {curve}"
-    except ValueError as error:  # no episode ended yet: nothing to draw, and no harm
-        message = f"no learning curve: {error}"
-    if not quiet:
-        print(message)
+        return train(setup, args, command_line, record, [message], stop)
 
 
 def _filming(args: argparse.Namespace) -> tuple[bool, str]:

@@ -3,59 +3,36 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mppi_zoo import random_state
 from mppi_zoo.actor import Actor
 from mppi_zoo.agent import POMPCAgent
 from mppi_zoo.base import Gaussian
 from mppi_zoo.checkpoint import save_agent
 from mppi_zoo.envs import EpisodeVector
 from mppi_zoo.evaluation import Evaluator
+from mppi_zoo.generators import Generators
 from mppi_zoo.health import HealthCheck
 from mppi_zoo.metrics import MetricsLogger
-from mppi_zoo.noise import generator_for, numpy_generator_for
 from mppi_zoo.progress import Progress
 from mppi_zoo.reanalysis import NoReanalysis, Reanalysis
 from mppi_zoo.replay import Replay
-from mppi_zoo.row_log import Segment
 from mppi_zoo.stopwatch import Stopwatch
 from mppi_zoo.training_options import TrainingOptions
 from mppi_zoo.video import save_video
-
-
-class Generators(NamedTuple):
-    """One source of randomness for each purpose, all derived from the run's seed."""
-
-    acting: torch.Generator
-    updates: torch.Generator
-    reanalysis: torch.Generator
-    replay: np.random.Generator
-    exploration: np.random.Generator  # the seed phase's random actions
-
-    @classmethod
-    def from_seed(cls, seed: int, device: torch.device) -> Generators:
-        return cls(
-            generator_for(seed, "acting", device),
-            generator_for(seed, "updates", device),
-            generator_for(seed, "reanalysis", device),
-            numpy_generator_for(seed, "replay"),
-            numpy_generator_for(seed, "exploration"),
-        )
 
 
 class Trainer:
     """Trains one agent on one task.
 
     Training is a sequence of units: an environment step with its updates, an update of the
-    pretraining, an evaluation. Between two units everything that the run depends on is in
-    ``state_dict`` and the replay's logs.
+    pretraining, an evaluation. Between two units :mod:`mppi_zoo.trainer_state` can take and restore
+    everything that the rest depends on.
 
     Args:
         agent: who learns.
@@ -104,8 +81,6 @@ class Trainer:
         self.stopwatch = Stopwatch()
         self.phase = ""
         self.obs: np.ndarray | None = None  # none before the first episode
-
-    # --- the loop ----------------------------------------------------------------------------
 
     def run(self, between: Callable[[], None] = lambda: None) -> None:
         """Train to the last step; the final agent is evaluated and saved.
@@ -288,70 +263,3 @@ class Trainer:
             f"({planner.returns.size} episodes each)"
         )
         self.stopwatch.pause(begun)
-
-    # --- state -------------------------------------------------------------------------------
-
-    COUNTERS = (
-        "step",
-        "updates",
-        "updates_owed",
-        "pretraining_left",
-        "evaluation_due",
-        "best_return",
-        "last_log",
-    )
-
-    def state_dict(self) -> dict[str, Any]:
-        """Everything that the rest of the run depends on but the replay's rows, as plain data."""
-        envs = self.envs.state_dict()
-        return {
-            "counters": {name: getattr(self, name) for name in self.COUNTERS},
-            "agent": self.agent.state_dict(),
-            "replay": self.replay.state_dict(),
-            "warm_start": self.actor.warm_start,
-            "episode_return": torch.from_numpy(self.episode_return),
-            "episode_length": torch.from_numpy(self.episode_length),
-            "envs": {
-                **{name: torch.from_numpy(envs[name]) for name in ("episode", "seeds", "obs")},
-                "actions": [torch.from_numpy(taken) for taken in envs["actions"]],
-            },
-            "generators": {
-                name: random_state.of_generator(generator)
-                for name, generator in self.generators._asdict().items()
-            },
-            "process": random_state.of_process(),
-        }
-
-    def load_state_dict(
-        self, state: dict[str, Any], segments: Mapping[str, Iterable[Segment]]
-    ) -> np.ndarray:
-        """Restore :meth:`state_dict` and the replay's rows.
-
-        Returns:
-            [N] bool, the environments whose episode could not be restored: a new one has begun.
-
-        Raises:
-            ValueError, KeyError, RuntimeError: the state is of a run with other sizes.
-        """
-        self.agent.load_state_dict(state["agent"])
-        self.replay.load_state_dict(state["replay"], segments)
-        for name, value in state["counters"].items():
-            setattr(self, name, value)
-        self.actor.warm_start.copy_(state["warm_start"])
-        self.episode_return = state["episode_return"].numpy().copy()
-        self.episode_length = state["episode_length"].numpy().copy()
-        envs = {name: state["envs"][name].numpy() for name in ("episode", "seeds", "obs")}
-        envs["actions"] = [taken.numpy() for taken in state["envs"]["actions"]]
-        lost = self.envs.load_state_dict(envs)
-        self.obs = self.envs.observations()
-        self.episode_return[lost] = 0
-        self.episode_length[lost] = 0
-        self.replay.end_episodes(lost)
-        self.actor.reset(lost)
-        for name, generator in self.generators._asdict().items():
-            if not random_state.restore_generator(generator, state["generators"][name]):
-                assert isinstance(generator, torch.Generator)
-                fresh = generator_for(self.seed, f"{name} from step {self.step}")
-                generator.manual_seed(fresh.initial_seed())
-        random_state.restore_process(state["process"])
-        return lost

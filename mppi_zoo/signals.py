@@ -58,6 +58,8 @@ class StopSignals:
         if self.received:
             os._exit(128 + number)
         self.received = signal.Signals(number).name
+        told = f"{self.received}: stopping after this step; a second signal stops at once\n"
+        os.write(2, told.encode())  # print is not safe here
 
 
 def leave_to_parent() -> None:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 from agents import MEMBERS
+from soak.compare import differences
 
 from mppi_zoo import run
 from mppi_zoo.checkpoint_store import CheckpointStore
 from mppi_zoo.runner import Trainer
-
-sys.path.insert(0, str(Path(__file__).parent / "soak"))
-from compare import differences  # noqa: E402
 
 SHORT = ["--gin", "debug", "--no-video", "--quiet"]
 OFTEN = ["--param", "TrainingOptions.checkpoint_minutes=0.002"]

@@ -19,8 +19,8 @@ def differences(first: Path, second: Path) -> list[str]:
     for name in ("last.pt", "best.pt"):
         agents = [folder / "checkpoints" / name for folder in (first, second)]
         if agents[0].exists() or agents[1].exists():
-            contents = (torch.load(path, weights_only=True) for path in agents)
-            found += unequal(*contents, name)
+            contents = [torch.load(path, weights_only=True) for path in agents]
+            found += unequal(contents[0], contents[1], name)
     checkpoints = [CheckpointStore(folder / "state").open_newest() for folder in (first, second)]
     if checkpoints[0] is None or checkpoints[1] is None:
         return [*found, "a run has no checkpoint"]

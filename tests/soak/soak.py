@@ -11,6 +11,7 @@ replay must be those of the undisturbed run, bit by bit. Exit code 0 if they are
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import multiprocessing
 import os
@@ -23,7 +24,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from compare import differences
+from compare import differences  # pyright: ignore[reportMissingImports]
 
 FORK = multiprocessing.get_context("fork")  # a life begins in a moment: torch is imported
 KILL = signal.SIGKILL
@@ -34,15 +35,21 @@ def main() -> int:
     args = arguments()
     draws = random.Random(args.seed)
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        startup, duration = undisturbed(args, folder / "whole")
+        whole = Path(temporary) / "whole"
+        startup, duration = undisturbed(args, whole)
         print(f"undisturbed: {duration:.1f} s, of which {startup:.1f} s until the run begins")
-        print(f"killed while: {disturbed(args, folder / 'killed', draws, startup, duration)}")
-        found = differences(folder / "whole", folder / "killed")
+        soak = Soak(args, Path(temporary), draws, startup, duration)
+        trainings = soak.run()
+        print(f"killed while: {dict(soak.struck)}")
+        found = [path for folder in trainings for path in differences(whole, folder)]
     for path in found[:20]:
         print(f"differs: {path}")
     same = "bit-identical" if not found else f"{len(found)} differences"
-    print(f"{args.task}, {args.num_envs} environments, {args.kills} kills: {same}")
+    print(
+        f"{args.task}, {args.num_envs} environments: {sum(soak.struck.values())} kills in "
+        f"{len(trainings)} training(s), {same}",
+        flush=True,
+    )
     return 1 if found else 0
 
 
@@ -134,7 +141,7 @@ def life(given: list[str], phase: Any, trap: tuple[str, int] | None) -> None:
 
 def begin(given: list[str], trap: tuple[str, int] | None = None) -> tuple[Any, Any]:
     """A life, and where it says what it does."""
-    phase = FORK.Array("c", 20)
+    phase: Any = FORK.Array("c", 20)
     phase.value = b"starting"
     process = FORK.Process(target=life, args=(given, phase, trap))
     process.start()
@@ -153,41 +160,73 @@ def undisturbed(args: argparse.Namespace, out: Path) -> tuple[float, float]:
     return startup, time.monotonic() - begun
 
 
-def disturbed(
-    args: argparse.Namespace, out: Path, draws: random.Random, startup: float, duration: float
-) -> dict[str, int]:
-    """Kills the run ``args.kills`` times, then lets it end; what it was doing at each kill."""
-    given, struck = command(args, out), Counter[str]()
-    plan: list[str] = ["seed phase"] * args.each + ["pretraining"] * args.each
-    late = ["evaluating"] * args.each + ["checkpoint"] * args.each
-    late += ["random"] * (args.kills - len(plan) - len(late))
-    draws.shuffle(late)
-    # What a life has left after its startup is progress: all of them together make about half of
-    # the training, and those set to strike at something make progress too.
-    share = duration / len(late)
-    longest = share / 2 + math.sqrt(share**2 / 4 + share * startup)
-    for target in plan + late:
-        reach = {"seed phase": 50, "pretraining": 50, "evaluating": 40, "checkpoint": 12}
-        trap = None if target == "random" else (target, draws.randrange(reach[target]))
-        process, phase = begin(given, trap)
+class Soak:
+    """Kills a training ``args.kills`` times, then lets it end."""
+
+    REACH = {"seed phase": 50, "pretraining": 50, "evaluating": 40, "checkpoint": 12}
+
+    def __init__(
+        self,
+        args: argparse.Namespace,
+        folder: Path,
+        draws: random.Random,
+        startup: float,
+        duration: float,
+    ):
+        self.args, self.folder, self.draws = args, folder, draws
+        self.startup, self.duration = startup, duration
+        self.struck: Counter[str] = Counter()  # what the training was doing at each kill
+        self.trainings: list[Path] = []
+
+    def run(self) -> list[Path]:
+        """The run folders; one, unless a training ends before its last kill."""
+        args = self.args
+        early = ["seed phase"] * args.each + ["pretraining"] * args.each
+        late = ["evaluating"] * args.each + ["checkpoint"] * args.each
+        late += ["random"] * (args.kills - len(early) - len(late))
+        self.draws.shuffle(late)
+        plan = early + late
+        self._new_training()
+        while plan:
+            if self._life(plan[0], len(plan)):
+                plan.pop(0)
+            else:
+                self._new_training()
+        process, _ = begin(command(args, self.trainings[-1]))
+        process.join()
+        require(process, 0)
+        return self.trainings
+
+    def _new_training(self) -> None:
+        self.trainings.append(self.folder / f"killed_{len(self.trainings)}")
+
+    def _life(self, target: str, lives_left: int) -> bool:
+        """Whether the life ended by being killed, not by finishing the training."""
+        out = self.trainings[-1]
+        trap = None if target == "random" else (target, self.draws.randrange(self.REACH[target]))
+        process, phase = begin(command(self.args, out), trap)
         if trap is None:
-            process.join(draws.uniform(0, startup + longest))
+            # what is left of the training, shared out among the lives left
+            left = self.duration * (1 - progress(out, self.args.steps))
+            process.join(self.draws.uniform(0, self.startup + 2 * left / lives_left))
             if process.is_alive():
                 kill(process)
         process.join()
         if process.exitcode == 0:
-            print("the run ended before its last kill: a longer one is needed (--steps)")
-            sys.exit(2)
+            return False
         require(process, -KILL)
         name = phase.value.decode()
         if target == "seed phase":
             assert not list((out / "state").glob("*.json")), "there was a checkpoint already"
-            name += " (no checkpoint yet)"
-        struck[name] += 1
-    process, _ = begin(given)
-    process.join()
-    require(process, 0)
-    return dict(struck)
+            name += ", no checkpoint yet"
+        self.struck[name] += 1
+        return True
+
+
+def progress(out: Path, steps: int) -> float:
+    """The share of the training that the newest checkpoint holds."""
+    manifests = sorted((out / "state").glob("*.json"))
+    return json.loads(manifests[-1].read_bytes())["step"] / steps if manifests else 0.0
 
 
 def kill(process: Any) -> None:
