@@ -80,6 +80,8 @@ def _set_options(spec: mujoco.MjSpec) -> None:
     visual.headlight.ambient = (0.35, 0.35, 0.35)
     visual.headlight.diffuse = (0.5, 0.5, 0.5)
     visual.quality.shadowsize = 2048
+    # The largest image that can be rendered.
+    visual.global_.offwidth, visual.global_.offheight = 1920, 1080
     visual.map.znear = 0.005
     visual.map.zfar = 30.0
 

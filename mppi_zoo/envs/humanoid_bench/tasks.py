@@ -14,7 +14,6 @@ from mppi_zoo.envs.humanoid_bench.maze import maze
 from mppi_zoo.envs.humanoid_bench.outcome import Memory, Reward
 from mppi_zoo.envs.humanoid_bench.readings import Readings
 
-EPISODE_STEPS = 1000
 GOAL_LOW, GOAL_HIGH = (-2.0, -2.0, 0.2), (2.0, 2.0, 2.0)
 
 
