@@ -107,4 +107,6 @@ def _is_plain(value: Any) -> bool:
 
 
 def _copy(value: Any) -> Any:
+    if isinstance(value, np.number):
+        return value.item()
     return value.copy() if isinstance(value, np.ndarray) else value

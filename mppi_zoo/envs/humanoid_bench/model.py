@@ -15,6 +15,7 @@ from mppi_zoo.envs.humanoid_bench.scenes import Prop, Scene
 
 PHYSICS_STEP = 0.002
 SCENE_COLOUR = (0.55, 0.65, 0.8, 1.0)
+WALL_COLOUR = (0.55, 0.65, 0.8, 0.2)
 MOVABLE_COLOUR = (0.8, 0.6, 0.4, 1.0)
 MARK_COLOUR = (0.3, 0.7, 0.3, 0.6)
 GOAL_COLOUR = (0.8, 0.28, 0.28, 1.0)
@@ -39,6 +40,7 @@ def build_model(scene: Scene, goal: bool = False) -> mujoco.MjModel:
     _set_options(spec)
     _add_floor(spec)
     add_robot(spec, mesh_folder())
+    _add_light(spec)
     for prop in scene.props:
         _add_prop(spec, prop)
     for i, mark in enumerate(scene.marks):
@@ -79,11 +81,12 @@ def _set_options(spec: mujoco.MjSpec) -> None:
     visual: Any = spec.visual
     visual.headlight.ambient = (0.35, 0.35, 0.35)
     visual.headlight.diffuse = (0.5, 0.5, 0.5)
-    visual.quality.shadowsize = 2048
+    visual.quality.shadowsize = 4096
     # The largest image that can be rendered.
     visual.global_.offwidth, visual.global_.offheight = 1920, 1080
-    visual.map.znear = 0.005
-    visual.map.zfar = 30.0
+    # In units of the extent, which is the robot's and not that of a 100 m track.
+    spec.stat.extent = 3.0
+    visual.map.znear, visual.map.zfar, visual.map.shadowclip = 0.01, 50.0, 4.0
 
 
 def _add_floor(spec: mujoco.MjSpec) -> None:
@@ -114,10 +117,15 @@ def _add_floor(spec: mujoco.MjSpec) -> None:
         size=(0.0, 0.0, 1.0),
         material="floor",
     )
-    spec.worldbody.add_light(
-        pos=(0.0, 0.0, 10.0),
+
+
+def _add_light(spec: mujoco.MjSpec) -> None:
+    # It goes with the robot, as its shadow's map is sharp only nearby.
+    spec.body("pelvis").add_light(
+        pos=(0.0, 0.0, 4.0),
         dir=(0.3, 0.2, -1.0),
         type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
+        mode=mujoco.mjtCamLight.mjCAMLIGHT_TRACK,
         diffuse=(0.4, 0.4, 0.4),
     )
 
@@ -127,8 +135,10 @@ def _add_prop(spec: mujoco.MjSpec, prop: Prop) -> None:
     if prop.inertia is not None:
         set_inertia(body, prop.inertia)
         body.add_freejoint(name=f"free_{prop.name}")
-    colour = SCENE_COLOUR if prop.inertia is None else MOVABLE_COLOUR
     for shape in prop.shapes:
+        colour = SCENE_COLOUR if prop.inertia is None else MOVABLE_COLOUR
+        if shape.name.startswith(("wall_", "barrier_")):
+            colour = WALL_COLOUR  # one looks through them at the robot
         if shape.kind == "prism":
             _add_prism(spec, body, shape, colour)
         else:
