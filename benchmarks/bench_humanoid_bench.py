@@ -3,6 +3,9 @@
 Random actions, resets at the end of an episode included. ``--steps`` sets the length.
 """
 
+# MuJoCo's compiled modules carry no stubs.
+# pyright: reportAttributeAccessIssue=false
+
 from __future__ import annotations
 
 import argparse
@@ -31,7 +34,7 @@ def steps_per_second(task: str, steps: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=1000)
     steps = parser.parse_args().steps
     print(f"mujoco {mujoco.__version__}, {steps} steps a task")

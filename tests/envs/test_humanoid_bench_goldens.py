@@ -1,8 +1,12 @@
 """HumanoidBench's native tasks against numbers recorded from the original program."""
 
+# MuJoCo's compiled modules carry no stubs.
+# pyright: reportAttributeAccessIssue=false
+
 from __future__ import annotations
 
 import copy
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -15,9 +19,9 @@ from mppi_zoo.envs.humanoid_bench.env import HumanoidBenchEnv
 from mppi_zoo.envs.humanoid_bench.outcome import Memory
 from mppi_zoo.envs.humanoid_bench.tasks import TASKS
 
-EXACT = {"rtol": 0.0, "atol": 1e-9}
+exact = functools.partial(np.testing.assert_allclose, rtol=0.0, atol=1e-9)
 # Nine digits of each figure were recorded.
-FIGURES = {"rtol": 0.0, "atol": 2e-9}
+same = functools.partial(np.testing.assert_allclose, rtol=0.0, atol=2e-9)
 
 
 def put(env: HumanoidBenchEnv, states: Any, i: int) -> None:
@@ -45,14 +49,12 @@ def test_recorded_states(humanoid_goldens: Path, task: str) -> None:
         obs, reward, terminated, info = env.evaluate()
         where = f"{task}, state {i}"
         expected = np.concatenate([states["qpos"][i], states["qvel"][i], states["obs_tail"][i]])
-        np.testing.assert_allclose(obs, expected, **EXACT, err_msg=where)
-        np.testing.assert_allclose(reward, states["reward"][i], **EXACT, err_msg=where)
+        exact(obs, expected, err_msg=where)
+        exact(reward, states["reward"][i], err_msg=where)
         assert terminated == states["terminated"][i], where
         assert set(info) == factors | {"per_timestep_reward"}
         for name in factors:
-            np.testing.assert_allclose(
-                info[name], states[f"info_{name}"][i], **EXACT, err_msg=f"{where}, {name}"
-            )
+            exact(info[name], states[f"info_{name}"][i], err_msg=f"{where}, {name}")
         if task == "maze":
             assert env._memory.stage == states["maze_stage_after"][i], where
             assert list(env._memory.direction) == states["maze_dir_after"][i][:2].tolist(), where
@@ -93,7 +95,7 @@ def test_contact_free_dynamics(humanoid_goldens: Path, rollout: int) -> None:
     agrees(data.qacc, "qacc0")
     for substep in range(10):
         mujoco.mj_step(model, data)
-        np.testing.assert_allclose(data.qpos, recorded["sub_qpos"][rollout, substep], **EXACT)
+        exact(data.qpos, recorded["sub_qpos"][rollout, substep])
     start()
     for step in range(10):
         data.ctrl[:] = recorded["ctrl"][rollout, step]
@@ -135,15 +137,14 @@ def test_bodies(figures: dict[str, Any], model: mujoco.MjModel) -> None:
         i = model.body(body["name"]).id
         assert model.body(model.body_parentid[i]).name == body["parent"]
         if body["name"] != "pelvis":
-            np.testing.assert_allclose(model.body_pos[i], body["pos"], **FIGURES)
+            same(model.body_pos[i], body["pos"])
             assert same_turn(model.body_quat[i], unit(body["quat"])), body["name"]
-        np.testing.assert_allclose(model.body_mass[i], body["mass"], **FIGURES)
-        np.testing.assert_allclose(model.body_ipos[i], body["ipos"], **FIGURES)
+        same(model.body_mass[i], body["mass"])
+        same(model.body_ipos[i], body["ipos"])
         # Principal axes of mirrored links are named in another order, with the same tensor.
-        np.testing.assert_allclose(
+        same(
             tensor(model.body_inertia[i], model.body_iquat[i]),
             tensor(np.array(body["inertia"]), unit(body["iquat"])),
-            **FIGURES,
         )
     assert model.body_mass.sum() == pytest.approx(figures["total_mass"], abs=1e-9)
 
@@ -156,12 +157,12 @@ def test_joints(figures: dict[str, Any], model: mujoco.MjModel) -> None:
         assert model.body(model.jnt_bodyid[i]).name == joint["body"]
         assert bool(model.jnt_limited[i]) == joint["limited"]
         if joint["type"] == "hinge":
-            np.testing.assert_allclose(model.jnt_axis[i], joint["axis"], **FIGURES)
-        np.testing.assert_allclose(model.jnt_range[i], joint["range"], **FIGURES)
+            same(model.jnt_axis[i], joint["axis"])
+        same(model.jnt_range[i], joint["range"])
         for field in ("damping", "armature", "frictionloss"):
             value = np.ravel(getattr(model, f"dof_{field}")[dof])[0]
             assert value == pytest.approx(joint[field], abs=1e-12), (joint["name"], field)
-    np.testing.assert_allclose(model.key_qpos[0], figures["keyframe_qpos"], **FIGURES)
+    same(model.key_qpos[0], figures["keyframe_qpos"])
 
 
 def test_actuators(figures: dict[str, Any], model: mujoco.MjModel) -> None:
@@ -174,10 +175,10 @@ def test_actuators(figures: dict[str, Any], model: mujoco.MjModel) -> None:
         owner = model.joint if actuator["transmission"] == "joint" else model.tendon
         assert owner(target).name == actuator["target"]
         kp, kv = actuator["kp"], actuator["kv"]
-        np.testing.assert_allclose(model.actuator_gainprm[i, :3], [kp, 0, 0], **FIGURES)
-        np.testing.assert_allclose(model.actuator_biasprm[i, :3], [0, -kp, -kv], **FIGURES)
-        np.testing.assert_allclose(model.actuator_ctrlrange[i], actuator["ctrlrange"], **FIGURES)
-        np.testing.assert_allclose(model.actuator_forcerange[i], actuator["forcerange"], **FIGURES)
+        same(model.actuator_gainprm[i, :3], [kp, 0, 0])
+        same(model.actuator_biasprm[i, :3], [0, -kp, -kv])
+        same(model.actuator_ctrlrange[i], actuator["ctrlrange"])
+        same(model.actuator_forcerange[i], actuator["forcerange"])
     assert model.actuator_ctrllimited.all() and model.actuator_forcelimited.all()
     wraps = iter(range(model.nwrap))
     for i, tendon in enumerate(figures["tendons"]):
@@ -206,9 +207,9 @@ def test_collision_shapes(figures: dict[str, Any], model: mujoco.MjModel) -> Non
     for i, geom in enumerate(figures["collision_geoms"]):
         own = model.geom(i)
         assert model.body(model.geom_bodyid[i]).name == geom["body"]
-        np.testing.assert_allclose(own.solref, geom["solref"], **FIGURES)
-        np.testing.assert_allclose(own.solimp, geom["solimp"], **FIGURES)
-        np.testing.assert_allclose(own.friction, [1.0, 0.005, 0.0001], **FIGURES)
+        same(own.solref, geom["solref"])
+        same(own.solimp, geom["solimp"])
+        same(own.friction, [1.0, 0.005, 0.0001])
         assert (own.contype[0], own.conaffinity[0], own.condim[0]) == (1, 1, 3)
         assert (own.margin[0], own.gap[0]) == (0.0, 0.0)
         if geom["body"].endswith(OWN):
@@ -227,8 +228,8 @@ def test_collision_shapes(figures: dict[str, Any], model: mujoco.MjModel) -> Non
             np.testing.assert_allclose(high, geom["bbox_max"], atol=1e-5)
         elif geom["type"] != "plane":
             n = SIZES[geom["type"]]
-            np.testing.assert_allclose(own.size[:n], geom["size"][:n], **FIGURES)
-            np.testing.assert_allclose(own.pos, geom["pos"], **FIGURES)
+            same(own.size[:n], geom["size"][:n])
+            same(own.pos, geom["pos"])
             assert same_turn(own.quat, unit(geom["quat"])), (i, geom["body"])
     pairs = {
         tuple(sorted(model.body(b).name for b in divmod(int(signature), 1 << 16)))
@@ -259,4 +260,4 @@ def test_reference_points(figures: dict[str, Any], model: mujoco.MjModel) -> Non
     for name in ("head", "imu", "left_foot", "right_foot", "left_hand", "right_hand"):
         site = model.site(name)
         assert model.body(model.site_bodyid[site.id]).name == recorded[name]["body"]
-        np.testing.assert_allclose(site.pos, recorded[name]["pos"], **FIGURES)
+        same(site.pos, recorded[name]["pos"])

@@ -217,9 +217,7 @@ def arm(side: str) -> list[Link]:
 def servos(links: list[Link]) -> list[Servo]:
     """The actuators of a leg's or an arm's links, in their order."""
     hinges = [link.hinge for link in links if link.hinge is not None]
-    return [
-        Servo(h.name, h.name, *_GAINS[h.name.partition("_")[2]], range=h.range) for h in hinges
-    ]
+    return [Servo(h.name, h.name, *_GAINS[h.name.partition("_")[2]], range=h.range) for h in hinges]
 
 
 def _link(

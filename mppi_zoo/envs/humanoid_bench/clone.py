@@ -87,11 +87,10 @@ def find_package() -> Path:
     if home:
         folder = Path(home).expanduser().resolve() / PACKAGE
         source = f"{HOME}={home}"
-        loaded = sys.modules.get(PACKAGE)
-        elsewhere = loaded is not None and folder not in map(Path, loaded.__path__)
-        if elsewhere and folder.is_dir():
+        loaded = list(getattr(sys.modules.get(PACKAGE), "__path__", [folder]))
+        if folder.is_dir() and folder not in map(Path, loaded):
             raise ImportError(
-                f"{source}, but {PACKAGE} was imported before from {list(loaded.__path__)}; "
+                f"{source}, but {PACKAGE} was imported before from {', '.join(loaded)}; "
                 "expected one clone a process: unset the variable, or start anew",
                 name=PACKAGE,
             )

@@ -1,5 +1,8 @@
 """An environment of the original program: seeded wholly, and able to save and restore itself."""
 
+# MuJoCo's compiled modules carry no stubs.
+# pyright: reportAttributeAccessIssue=false
+
 from __future__ import annotations
 
 import contextlib

@@ -1,5 +1,8 @@
 """HumanoidBench's tasks of the robot h1hand as Gymnasium environments."""
 
+# MuJoCo's compiled modules carry no stubs.
+# pyright: reportAttributeAccessIssue=false
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -70,7 +73,7 @@ class HumanoidBenchEnv(gymnasium.Env):
         self._sensors = Sensors(self.model)
         self._memory = Memory()
         self._steps = 0
-        self._image = {"width": width, "height": height}
+        self._height, self._width = height, width
         self._camera = {**CAMERA, **(camera or {})}
         self._renderer: Any = None
 
@@ -200,7 +203,10 @@ class HumanoidBenchEnv(gymnasium.Env):
             **self._camera,
         }
         return MujocoRenderer(
-            self.model, self.data, default_cam_config=camera, max_geom=2000, **self._image
+            self.model,
+            self.data,
+            default_cam_config=camera,
+            width=self._width,
+            height=self._height,
+            max_geom=2000,
         )
-
-

@@ -45,7 +45,7 @@ THUMB_TIP = Shape("capsule", (0.0075, 0.00625), (0.0, 0.0, 0.02125))
 
 
 class Finger(NamedTuple):
-    """What differs between fingers: the knuckle's place on its parent and its sense of spreading."""
+    """What differs between fingers: the knuckle's place on its parent, its sense of spreading."""
 
     name: str
     parent: str
@@ -100,9 +100,7 @@ def _wrist(side: str, x: float) -> list[Link]:
     tilt = _hinge(side, "WRJ2", (0.0, -x, 0.0), (-0.523599, 0.174533), damping=0.5)
     return [
         Link(own, forearm, (0.169, 0.0, -0.02912), _FOREARM_TO_HAND, mount, yaw, ()),
-        Link(
-            PREFIX[side] + "wrist", own, (0.01, 0.0, 0.15301), _QUARTER_X, wrist, tilt, shapes
-        ),
+        Link(PREFIX[side] + "wrist", own, (0.01, 0.0, 0.15301), _QUARTER_X, wrist, tilt, shapes),
     ]
 
 
@@ -159,9 +157,7 @@ def _thumb(side: str, x: float) -> list[Link]:
     proximal = Inertia(0.04, (0.0, 0.0, 0.019), (1.36e-05, 1.36e-05, 3.13e-06))
     hub = Inertia(0.005, ORIGIN, (1e-06, 1e-06, 3e-07))
     middle = Inertia(0.02, (0.0, 0.0, 0.016), (5.1e-06, 5.1e-06, 1.21e-06))
-    distal = Inertia(
-        0.017, (0.0, 0.0, 0.0145588), (2.37794e-06, 2.27794e-06, 1e-06), _QUARTER_X
-    )
+    distal = Inertia(0.017, (0.0, 0.0, 0.0145588), (2.37794e-06, 2.27794e-06, 1e-06), _QUARTER_X)
     # Not mirrored: the left thumb's frames are turned half round about z, as are its axes.
     left: Quaternion = (0.0, -0.382682898, 0.0, 0.923879754)
     right: Quaternion = (0.923879754, 0.0, 0.382682898, 0.0)
@@ -196,9 +192,7 @@ def _thumb(side: str, x: float) -> list[Link]:
     )
     inertias = (base, proximal, hub, middle, distal)
     rows = zip(names, parents, places, turns, inertias, hinges, shapes, strict=False)
-    return [
-        Link(PREFIX[side] + name, PREFIX[side] + parent, *rest) for name, parent, *rest in rows
-    ]
+    return [Link(PREFIX[side] + name, PREFIX[side] + parent, *rest) for name, parent, *rest in rows]
 
 
 def wrist_yaw(side: str) -> Servo:

@@ -1,4 +1,4 @@
-"""Records that describe a robot or a scene in figures: lengths in m, masses in kg, angles in rad."""
+"""Records that describe a robot or a scene in figures: m, kg, rad and their products."""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
 """What the rewards of the tasks read from a simulation, and nothing else of it."""
 
+# MuJoCo's compiled modules carry no stubs.
+# pyright: reportAttributeAccessIssue=false
+
 from __future__ import annotations
 
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Gymnasium ids of the tasks, ``mppi_zoo/h1hand-<task>-v0``; importing this imports no simulator."""
+"""Gymnasium ids of the tasks, ``mppi_zoo/h1hand-<task>-v0``; imports no simulator."""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
 """The robot h1hand as a MuJoCo specification: H1 with two Shadow hands, 61 position actuators."""
 
+# MuJoCo's compiled modules carry no stubs.
+# pyright: reportAttributeAccessIssue=false
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -9,14 +12,12 @@ import mujoco
 import numpy as np
 
 from mppi_zoo.envs.humanoid_bench import body, hand
+from mppi_zoo.envs.humanoid_bench.appearance import BODY_COLOUR, HAND_COLOUR
 from mppi_zoo.envs.humanoid_bench.parts import Hinge, Inertia, Link, Servo, Shape
 
 # Bent legs; every other joint starts at 0.
 STANCE = {"hip_pitch": -0.4, "knee": 0.8, "ankle": -0.4}
-STAND_HEIGHT = 0.98
 
-BODY_COLOUR = (0.35, 0.37, 0.42, 1.0)
-HAND_COLOUR = (0.75, 0.75, 0.72, 1.0)
 # The contact softness of body and scene is MuJoCo's default.
 HAND_SOLREF = (0.005, 1.0)
 HAND_SOLIMP = (0.5, 0.99, 0.0001, 0.5, 2.0)

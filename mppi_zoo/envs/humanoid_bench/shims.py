@@ -4,6 +4,9 @@ Found by running it: it imports ``jax.numpy`` once, for code that no environment
 fields of MuJoCo's structures that MuJoCo no longer has.
 """
 
+# MuJoCo's compiled modules carry no stubs.
+# pyright: reportAttributeAccessIssue=false
+
 from __future__ import annotations
 
 import contextlib

@@ -10,7 +10,9 @@ from mppi_zoo.envs.view import AgentEnv
 
 
 def make(name: str, options: EnvOptions, render: bool) -> AgentEnv:
-    """The environment of ``hb:h1hand-<task>``; action repeat 1 unless set. Dashes equal underscores.
+    """The environment of ``hb:h1hand-<task>``; action repeat 1 unless set.
+
+    Dashes and underscores are equal.
 
     Raises:
         ValueError: no such task; other robots and tasks there are only as ``hbx:``.
