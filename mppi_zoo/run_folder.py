@@ -16,7 +16,16 @@ from pathlib import Path
 from typing import Any
 
 # Distributions whose versions can change a run's numbers.
-DISTRIBUTIONS = ("mppi_zoo", "torch", "numpy", "mujoco", "dm_control", "gymnasium", "gin-config")
+DISTRIBUTIONS = (
+    "mppi_zoo",
+    "torch",
+    "numpy",
+    "mujoco",
+    "dm_control",
+    "gymnasium",
+    "robosuite_models",
+    "gin-config",
+)
 
 RUN_FILE = "run.json"
 CONFIG_FILE = "config.gin"

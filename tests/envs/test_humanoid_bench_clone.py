@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from mppi_zoo import envs
+from mppi_zoo.base import EnvSpec
 from mppi_zoo.envs.humanoid_bench import clone, shims
 from mppi_zoo.envs.humanoid_bench.clone_env import CloneEnv
 from mppi_zoo.envs.humanoid_bench.registration import TASK_NAMES
@@ -115,7 +116,8 @@ def test_runs_under_current_packages_and_leaves_no_trace(home: Path) -> None:
     files = {p: p.read_bytes() for p in home.rglob("*.py")}
     path, jax = list(sys.path), "jax" in sys.modules
     env: Any = envs.make("hbx:standin-slider")
-    assert envs.spec_of(env) == mppi_spec(3, 1, 9, True)
+    assert envs.spec_of(env) == EnvSpec(3, 1, 9, True)
+    assert env.metadata["implementation"] == "humanoid_bench"
     assert not envs.spec_of(envs.make("hbx:standin-crawl")).episodic
     env.reset(seed=0)
     for _ in range(9):
@@ -123,12 +125,6 @@ def test_runs_under_current_packages_and_leaves_no_trace(home: Path) -> None:
     assert truncated
     assert sys.path == path and ("jax" in sys.modules) == jax
     assert {p: p.read_bytes() for p in home.rglob("*.py")} == files
-
-
-def mppi_spec(*sizes: Any) -> Any:
-    from mppi_zoo.base import EnvSpec
-
-    return EnvSpec(*sizes)
 
 
 def test_found_by_import(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,7 @@ class CloneEnv(gymnasium.Wrapper):
 
     def __init__(self, env: gymnasium.Env) -> None:
         super().__init__(env)
+        self.metadata = {**env.metadata, "implementation": "humanoid_bench"}
         self._global = np.random.RandomState().get_state(legacy=False)
 
     def reset(
