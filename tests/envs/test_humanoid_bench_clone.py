@@ -17,6 +17,7 @@ import pytest
 
 from mppi_zoo import envs
 from mppi_zoo.base import EnvSpec
+from mppi_zoo.envs import rendering
 from mppi_zoo.envs.humanoid_bench import clone, shims
 from mppi_zoo.envs.humanoid_bench.clone_env import CloneEnv
 from mppi_zoo.envs.humanoid_bench.registration import TASK_NAMES
@@ -43,11 +44,20 @@ ROBOTS = {"standin": None}
 TASKS = {"slider": None, "crawl": None}
 XML = "<mujoco><worldbody><body><joint type='slide'/><geom size='1'/></body></worldbody></mujoco>"
 
+class Renderer:
+    def render(self, render_mode):
+        return np.full((4, 4, 3), 9, np.uint8)
+
+class Viewer:
+    def add_marker(self, **marker):
+        self.marker = marker
+
 class Env(gymnasium.Env):
     metadata = {"render_modes": ["rgb_array"]}
 
     def __init__(self, render_mode="rgb_array"):
-        assert render_mode is None, "would render"
+        if render_mode is not None:
+            self.mujoco_renderer, self.viewer = Renderer(), Viewer()
         for fields, kind in (("mjdata", mujoco.MjData), ("mjmodel", mujoco.MjModel)):
             for field in array_sizes[fields]:
                 getattr(kind, field)
@@ -68,6 +78,10 @@ class Env(gymnasium.Env):
         self.task.goal = np.random.uniform(size=1)
         self.task.stage = 0
         return self._obs(), {}
+
+    def render(self):
+        self.viewer.add_marker(size=0.05, rgba=(1, 0, 0, 1))
+        return self.mujoco_renderer.render(self.render_mode, None, "a camera")
 
     def step(self, action):
         self.data.qfrc_applied[:] = action
@@ -118,6 +132,7 @@ def test_runs_under_current_packages_and_leaves_no_trace(home: Path) -> None:
     env: Any = envs.make("hbx:standin-slider")
     assert envs.spec_of(env) == EnvSpec(3, 1, 9, True)
     assert env.metadata["implementation"] == "humanoid_bench"
+    assert env.unwrapped.render_mode is None
     assert not envs.spec_of(envs.make("hbx:standin-crawl")).episodic
     env.reset(seed=0)
     for _ in range(9):
@@ -125,6 +140,20 @@ def test_runs_under_current_packages_and_leaves_no_trace(home: Path) -> None:
     assert truncated
     assert sys.path == path and ("jax" in sys.modules) == jax
     assert {p: p.read_bytes() for p in home.rglob("*.py")} == files
+
+
+def test_images(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_stand_in(home)
+    monkeypatch.setattr(rendering, "_find_backend", lambda: (True, "a backend"))
+    env = envs.make("hbx:standin-slider", render=True)
+    env.reset(seed=0)
+    image: Any = env.render()
+    marker = env.unwrapped.viewer.marker  # type: ignore[attr-defined]
+    assert marker["size"].tolist() == [0.05] * 3 and marker["rgba"].shape == (4,)
+    assert image.shape == (4, 4, 3) and image.all()
+    monkeypatch.setattr(rendering, "_find_backend", lambda: (False, "no GL here"))
+    with pytest.raises(RuntimeError, match="hbx:standin-slider .*no GL here"):
+        envs.make("hbx:standin-slider", render=True)
 
 
 def test_found_by_import(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,6 +327,23 @@ def test_native_and_original_agree() -> None:
         # These two draw more than noise, there from another generator than here.
         if task not in ("sit_hard", "reach"):
             assert found["reset"] < 1e-12, task
+
+
+@real
+def test_original_renders() -> None:
+    code = (
+        "import sys\n"
+        "from mppi_zoo import envs\n"
+        "if not envs.rendering_available()[0]: sys.exit(77)\n"
+        "for task in ('reach', 'maze'):\n"
+        "    env = envs.make('hbx:h1hand-' + task, render=True)\n"
+        "    env.reset(seed=0)\n"
+        "    assert env.render().std() > 10\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    if result.returncode == 77:
+        pytest.skip(envs.rendering_available()[1])
+    assert result.returncode == 0, result.stderr
 
 
 @real

@@ -14,7 +14,12 @@ import gymnasium
 
 from mppi_zoo.envs.gym import standardise
 from mppi_zoo.envs.humanoid_bench.clone_env import CloneEnv
-from mppi_zoo.envs.humanoid_bench.shims import PACKAGE, forget_missing_fields, stand_in_for_jax
+from mppi_zoo.envs.humanoid_bench.shims import (
+    PACKAGE,
+    fit_renderer,
+    forget_missing_fields,
+    stand_in_for_jax,
+)
 from mppi_zoo.envs.matching import unknown_name
 from mppi_zoo.envs.options import EnvOptions
 from mppi_zoo.envs.rendering import quiet_gl_import, require_rendering
@@ -51,6 +56,8 @@ def make(name: str, options: EnvOptions, render: bool) -> AgentEnv:
             # Its default would open a rendering context for every environment.
             render_mode="rgb_array" if render else None,
         )
+    if render:
+        fit_renderer(env.unwrapped)
     if options.episodic is None:
         env.unwrapped.episodic = task not in NEVER_TERMINATE  # type: ignore[attr-defined]
     return standardise(CloneEnv(env), f"hbx:{name}", options)

@@ -1,7 +1,7 @@
 """What the original program needs to run under current packages; its files stay as they are.
 
-Found by running it: it imports ``jax.numpy`` once, for code that no environment calls, and lists
-fields of MuJoCo's structures that MuJoCo no longer has.
+Found by running it: it imports ``jax.numpy`` once, for code that no environment calls; lists fields
+of MuJoCo's structures that MuJoCo no longer has; and calls Gymnasium's renderer as it once was.
 """
 
 # MuJoCo's compiled modules carry no stubs.
@@ -16,6 +16,8 @@ import sys
 import types
 from collections.abc import Iterator
 from typing import Any
+
+import numpy as np
 
 PACKAGE = "humanoid_bench"
 
@@ -39,6 +41,27 @@ def stand_in_for_jax() -> Iterator[None]:
         for name, module in modules.items():
             if sys.modules.get(name) is module:
                 del sys.modules[name]
+
+
+def fit_renderer(env: Any) -> None:
+    """Lets the renderer of one environment of the program take what the program gives it.
+
+    That is the camera, after the mode: Gymnasium's renderer was told it when the environment was
+    made. And of a marker, size and colour as a number and a tuple.
+    """
+    render = env.mujoco_renderer.render
+    env.mujoco_renderer.render = lambda mode, *camera: render(mode)
+    viewer = getattr(env, "viewer", None)
+    if viewer is None:
+        return
+    add_marker = viewer.add_marker
+
+    def add(**marker: Any) -> None:
+        marker["size"] = np.broadcast_to(np.asarray(marker["size"], np.float64), 3).copy()
+        marker["rgba"] = np.array(marker["rgba"])
+        add_marker(**marker)
+
+    viewer.add_marker = add
 
 
 def forget_missing_fields() -> list[str]:
