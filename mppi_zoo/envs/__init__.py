@@ -8,6 +8,7 @@ EnvSpec(obs_dim=2, action_dim=2, episode_length=25, episodic=False)
 Simulators are imported by the first ``make`` that needs them, never by this package's import.
 """
 
+from mppi_zoo.envs.faults import EnvironmentFault
 from mppi_zoo.envs.humanoid_bench import registration as _registration
 from mppi_zoo.envs.options import EnvOptions
 from mppi_zoo.envs.registry import make, make_vector
@@ -20,6 +21,7 @@ _registration.register()
 
 __all__ = [
     "EnvOptions",
+    "EnvironmentFault",
     "EpisodeVector",
     "episode_seed",
     "make",
