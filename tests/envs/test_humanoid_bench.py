@@ -397,6 +397,13 @@ def test_a_restored_environment_continues_bit_for_bit(task: str) -> None:
     assert play(fresh) == expected
 
 
+@pytest.mark.parametrize("task", TASKS)
+def test_an_episode_is_a_function_of_its_seed_and_actions(task: str) -> None:
+    env = envs.make(f"hb:h1hand-{task}")
+    assert env.probe() == ""
+    env.close()
+
+
 def test_states_of_other_tasks_are_refused() -> None:
     env, other = HumanoidBenchEnv("sit_hard"), HumanoidBenchEnv("walk")
     with pytest.raises(ValueError, match="'sit_hard'.*expected task 'walk'"):
