@@ -13,12 +13,10 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
-import torch
-
-from mppi_zoo import checkpoint
-from mppi_zoo.atomic import write_file, write_text
+from mppi_zoo import tensor_file
+from mppi_zoo.atomic import write_text
 from mppi_zoo.row_log import RowLog, Segment
 
 FORMAT = "mppi_zoo.run"
@@ -35,7 +33,7 @@ class Opened(NamedTuple):
     def segments(self, log: str) -> Iterator[Segment]:
         """The stored segments of a log, oldest first."""
         for entry in self.manifest["logs"][log]:
-            stored = checkpoint.read(self.path.parent / entry["file"])
+            stored = tensor_file.read(self.path.parent / entry["file"])
             yield Segment(stored["rows"], stored["values"])
 
 
@@ -106,7 +104,7 @@ class CheckpointStore:
         for path in manifests:
             try:
                 manifest = self._verified(path)
-                content = checkpoint.read(self.folder / manifest["state"]["file"])
+                content = tensor_file.read(self.folder / manifest["state"]["file"])
             except (OSError, ValueError) as error:
                 self.refuse(path, str(error))
             else:
@@ -135,15 +133,8 @@ class CheckpointStore:
         }
 
     def _write(self, name: str, content: dict[str, Any]) -> dict[str, Any]:
-        path = self.folder / name
-        hashing: list[_Hashing] = []
-
-        def write(file: BinaryIO) -> None:
-            hashing.append(_Hashing(file))
-            torch.save(content, hashing[0])  # type: ignore[arg-type]
-
-        write_file(path, write)
-        return {"file": name, "bytes": hashing[0].size, "sha256": hashing[0].digest.hexdigest()}
+        written = tensor_file.write(self.folder / name, content)
+        return {"file": name, "bytes": written.size, "sha256": written.sha256}
 
     def _verified(self, path: Path) -> dict[str, Any]:
         try:
@@ -180,21 +171,6 @@ class CheckpointStore:
 
     def _all(self, pattern: str) -> list[Path]:
         return [path for path in self.folder.glob(pattern) if _number(path)]
-
-
-class _Hashing:
-    """A file opened for writing that hashes what passes."""
-
-    def __init__(self, file: BinaryIO):
-        self._file, self.digest, self.size = file, hashlib.sha256(), 0
-
-    def write(self, data: bytes) -> int:
-        self.digest.update(data)
-        self.size += len(data)
-        return self._file.write(data)
-
-    def flush(self) -> None:
-        self._file.flush()
 
 
 def _number(path: Path) -> int:

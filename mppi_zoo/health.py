@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from mppi_zoo import tensor_file
 from mppi_zoo.agent import POMPCAgent
-from mppi_zoo.atomic import write_file
 from mppi_zoo.base import Batch
 
 
@@ -103,11 +102,8 @@ def _keep(path: Path, step: int, update: int, batch: Batch, figures: dict[str, T
         "batch": {**batch._asdict(), "plan": batch.plan._asdict()},
         "figures": {name: float(figure) for name, figure in figures.items()},
     }
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_file(path, lambda file: file.write(buffer.getvalue()))
+        tensor_file.write(path, content)
     except OSError as error:
         return f"The batch could not be kept ({error})"
     return f"The batch is kept in {path}"

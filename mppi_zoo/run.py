@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import random
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,6 +38,7 @@ def build_agent(
     experiment: config.Experiment, envs: EpisodeVector, seed: int, device: torch.device
 ) -> POMPCAgent:
     """The agent with initial parameters from the seed, the same on every device."""
+    random.seed(seed)  # only for parts and environments of users: all else has its own sources
     torch.manual_seed(seed)
     np.random.seed(seed % 2**32)
     return experiment.agent(envs.spec, device=device)

@@ -146,10 +146,12 @@ class Trainer:
         assert self.obs is not None
         try:
             action, result = self.actor.act(self.obs, greedy=False)
-        finally:
-            # the action is on the host, so the last update's figures cost no further wait; and if
-            # the action is not finite, they tell why
+        except FloatingPointError:
             self.health.check(self.agent)
+            self.health.check_parameters(self.agent, self.step)
+            raise
+        # the action is on the host, so the last update's figures cost no further wait
+        self.health.check(self.agent)
         self.stopwatch.add("plan", now)
         self._take(action, result.dist)
         self.updates_owed += self.options.updates_per_step * self.envs.num_envs

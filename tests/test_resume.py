@@ -6,54 +6,17 @@ from pathlib import Path
 
 import pytest
 from agents import MEMBERS
+from runs import OFTEN, SMALL, Crash, at_call, command, crash, cut_and_resume, resume
 from soak.compare import differences
 
 from mppi_zoo import run
 from mppi_zoo.checkpoint_store import CheckpointStore
-from mppi_zoo.runner import Trainer
-
-SHORT = ["--gin", "debug", "--no-video", "--quiet"]
-OFTEN = ["--param", "TrainingOptions.checkpoint_minutes=0.002"]
 
 
 @pytest.fixture(autouse=True)
 def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process's files are there for the next one without it; only a dying machine needs it."""
     monkeypatch.setattr("os.fsync", lambda descriptor: None)
-
-
-class Crash(BaseException):
-    """Ends a run where it stands, as a kill does."""
-
-
-def command(out: Path, member: str, task: str, *extra: str) -> list[str]:
-    log = ["--param", "TrainingOptions.log_every=10"]
-    return ["--gin", member, *SHORT, *log, "--task", task, "--out", str(out), *extra]
-
-
-def crash(monkeypatch: pytest.MonkeyPatch, method: str, calls: int) -> None:
-    """Let the trainer crash in a method, after that many calls of it."""
-    original, left = getattr(Trainer, method), [calls]
-
-    def patched(self, *args, **keywords):
-        if left[0] == 0:
-            raise Crash
-        left[0] -= 1
-        return original(self, *args, **keywords)
-
-    monkeypatch.setattr(Trainer, method, patched)
-
-
-def cut_and_resume(
-    monkeypatch: pytest.MonkeyPatch, arguments: list[str], crashes: list[tuple[str, int]]
-) -> None:
-    out = Path(arguments[arguments.index("--out") + 1])
-    for number, (method, calls) in enumerate(crashes):
-        with monkeypatch.context() as patch:
-            crash(patch, method, calls)
-            with pytest.raises(Crash):
-                run.main(["--resume", str(out), "--quiet"] if number else arguments)
-    assert run.main(["--resume", str(out), "--quiet"]) == 0
 
 
 # explore: within the seed phase; pretrain; learn: after the step, before its update; evaluate
@@ -64,10 +27,9 @@ CRASHES = [("explore", 23), ("pretrain", 17), ("evaluate", 0), ("learn", 10)]
 def test_every_member_resumes_exactly(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, member: str
 ) -> None:
-    steps = ("--steps", "64", "--param", "seed_steps=32", "--param", "eval_every=32")
     task = "toy:point-terminating"
-    assert run.main(command(tmp_path / "whole", member, task, *steps, *OFTEN)) == 0
-    cut = command(tmp_path / "cut", member, task, *steps, *OFTEN)
+    assert run.main(command(tmp_path / "whole", member, task, *SMALL)) == 0
+    cut = command(tmp_path / "cut", member, task, *SMALL)
     cut_and_resume(monkeypatch, cut, CRASHES)
     assert differences(tmp_path / "whole", tmp_path / "cut") == []
 
@@ -120,17 +82,17 @@ def test_more_steps_give_the_run_that_was_longer_from_the_start(tmp_path: Path) 
     assert run.main(command(tmp_path / "long", "pompc_replay", "toy:point", *long)) == 0
     out = tmp_path / "short"
     assert run.main(command(out, "pompc_replay", "toy:point", "--param", "eval_every=60")) == 0
-    assert run.main(["--resume", str(out), "--quiet", "--steps", "170"]) == 2
-    assert run.main(["--resume", str(out), "--quiet", "--steps", "170", "--force"]) == 0
+    assert resume(out, "--steps", "170") == 2
+    assert resume(out, "--steps", "170", "--force") == 0
     assert differences(tmp_path / "long", out) == []
     assert (out / "config_until_120.gin").is_file()
-    assert run.main(["--resume", str(out), "--quiet"]) == 0  # the new configuration is the run's
+    assert resume(out) == 0  # the new configuration is the run's
 
 
 def test_continue_starts_then_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = [*command(tmp_path / "run", "bc_mpc", "toy:point", *OFTEN), "--continue"]
     with monkeypatch.context() as patch:
-        crash(patch, "learn", 70)
+        at_call(patch, "learn", 70, crash)
         with pytest.raises(Crash):
             run.main(arguments)
     before = CheckpointStore(tmp_path / "run" / "state").open_newest()
