@@ -93,6 +93,7 @@ setup(
             "pytest-xdist>=3.5",
             "ruff>=0.6",
         ],
+        "humanoid": ["robosuite_models>=1.0,<2", "mujoco>=3.3.7"],
         "wandb": ["wandb>=0.17"],
     },
     cmdclass={"build_py": BuildPy, "sdist": Sdist},
