@@ -21,6 +21,7 @@ class Episodes(NamedTuple):
     returns: np.ndarray  # [N] undiscounted
     lengths: np.ndarray  # [N] agent steps
     frames: list[np.ndarray]  # images of the first episode, empty unless asked for
+    no_film: str = ""  # why there are none although they were asked for
 
     def figures(self) -> dict[str, float]:
         """For the log."""
@@ -31,6 +32,25 @@ class Episodes(NamedTuple):
             "episode_return_max": float(self.returns.max()),
             "episode_length": float(self.lengths.mean()),
         }
+
+
+class Camera:
+    """Films the first environment; whatever fails there must not cost the run."""
+
+    def __init__(self, envs: EpisodeVector, running: bool):
+        self.envs, self.running = envs, running
+        self.frames: list[np.ndarray] = []
+        self.error = ""
+
+    def take(self) -> None:
+        """One image, if it is running."""
+        if not self.running:
+            return
+        try:
+            self.frames.append(self.envs.render(0))
+        except Exception as error:  # drivers and environments fail in many ways
+            self.error = f"no evaluation video: rendering failed ({type(error).__name__}: {error})"
+            self.frames, self.running = [], False
 
 
 def run_episodes(
@@ -48,19 +68,20 @@ def run_episodes(
     obs = envs.reset()
     returns, lengths = np.zeros(envs.num_envs), np.zeros(envs.num_envs, dtype=np.int64)
     running = np.ones(envs.num_envs, dtype=bool)
-    frames: list[np.ndarray] = [envs.render(0)] if film else []
+    camera = Camera(envs, film)
+    camera.take()
     while running.any():
         each_step()
         obs, reward, terminated, truncated = envs.step(act(obs))
         returns += np.where(running, reward.astype(np.float64), 0.0)
         lengths += running
-        if film and running[0]:
-            frames.append(envs.render(0))
+        if running[0]:
+            camera.take()
         done = terminated | truncated
         running &= ~done
         if done.any() and running.any():
             obs = envs.reset(done)
-    return Episodes(returns, lengths, frames)
+    return Episodes(returns, lengths, camera.frames, camera.error)
 
 
 class Evaluator:

@@ -19,7 +19,6 @@ from mppi_zoo import envs
 from mppi_zoo.base import EnvSpec
 from mppi_zoo.envs import rendering
 from mppi_zoo.envs.humanoid_bench import clone, shims
-from mppi_zoo.envs.humanoid_bench.clone_env import CloneEnv
 from mppi_zoo.envs.humanoid_bench.registration import TASK_NAMES
 
 ADVICE = ("git clone https://", "HUMANOID_BENCH_HOME", "hb:h1hand-")
@@ -180,29 +179,6 @@ def test_every_draw_is_seeded_and_numpy_is_left_alone(home: Path) -> None:
     assert np.random.uniform() == np.random.RandomState(8).uniform()
 
 
-def test_saved_states_continue_bit_for_bit(home: Path) -> None:
-    write_stand_in(home)
-    layers: list[Any] = [envs.make("hbx:standin-slider") for _ in range(2)]
-    env, fresh = (layer.env for layer in layers)
-    assert isinstance(env, CloneEnv)
-    env.reset(seed=1)
-    for _ in range(4):
-        env.step(np.ones(1, np.float32))
-    state = env.get_state()
-    assert set(state["task"]) == {"goal", "stage"}
-
-    def play(player: CloneEnv) -> list[Any]:
-        rows = [player.step(np.ones(1, np.float32))[:4] for _ in range(5)]
-        return [(o.tolist(), *rest) for o, *rest in rows] + [player.reset()[0].tolist()]
-
-    expected = play(env)
-    assert expected[4][3]  # the time limit counts on
-    fresh.set_state(state)
-    assert play(fresh) == expected
-    with pytest.raises(ValueError, match="get_state returns it for the same task"):
-        fresh.set_state({**state, "physics": np.zeros(2)})
-
-
 def test_in_processes(home: Path) -> None:
     write_stand_in(home)
     played = []
@@ -347,22 +323,13 @@ def test_original_renders() -> None:
 
 
 @real
-def test_original_is_seeded_wholly_and_restores() -> None:
+def test_original_is_seeded_wholly() -> None:
     code = (
         "import numpy as np\n"
         "from mppi_zoo import envs\n"
-        "one, two = (envs.make('hbx:h1hand-sit_hard').env for _ in range(2))\n"
+        "one, two = (envs.make('hbx:h1hand-sit_hard') for _ in range(2))\n"
         "np.testing.assert_array_equal(one.reset(seed=3)[0], two.reset(seed=3)[0])\n"
-        "acts = np.random.default_rng(0).uniform(-1, 1, (40, 61)).astype(np.float32)\n"
-        "for a in acts[:20]: one.step(a)\n"
-        "state = one.get_state()\n"
-        "fresh = envs.make('hbx:h1hand-sit_hard').env\n"
-        "fresh.set_state(state)\n"
-        "for a in acts[20:]:\n"
-        "    x, y = one.step(a), fresh.step(a)\n"
-        "    np.testing.assert_array_equal(x[0], y[0])\n"
-        "    assert x[1:] == y[1:]\n"
-        "np.testing.assert_array_equal(one.reset()[0], fresh.reset()[0])\n"
+        "assert one.probe() == ''\n"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr

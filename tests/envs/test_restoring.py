@@ -10,7 +10,8 @@ import pytest
 from mppi_zoo import envs
 
 # What differs from task to task is where an episode's state hides: physics, the simulator's model
-# (reacher's target, point_mass-hard's gears, quadruped-escape's terrain), Python objects.
+# (reacher's target, point_mass-hard's gears, quadruped-escape's terrain), or Python objects (the
+# maze's stage).
 TASKS = [
     "toy:point",
     "dmc:reacher-hard",
@@ -19,6 +20,8 @@ TASKS = [
     "dmc:manipulator-bring_ball",
     "dmc:quadruped-escape",
     "dmc:swimmer-swimmer6",
+    "hb:h1hand-maze",
+    "hb:h1hand-reach",
     "gym:Hopper-v5",
     "gym:Pusher-v5",
     "gym:Pendulum-v1",

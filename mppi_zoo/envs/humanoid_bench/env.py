@@ -22,7 +22,6 @@ from mppi_zoo.envs.rendering import quiet_gl_import, require_rendering
 
 SUBSTEPS = 10
 RESET_NOISE = 0.01
-STATE = mujoco.mjtState.mjSTATE_INTEGRATION
 CAMERA: dict[str, Any] = {"distance": 4.0, "azimuth": 145.0, "elevation": -15.0}
 
 
@@ -130,46 +129,6 @@ class HumanoidBenchEnv(gymnasium.Env):
         self._memory = outcome.memory
         info = {"per_timestep_reward": outcome.reward, **outcome.factors}
         return self._observe(readings), outcome.reward, self.task.terminated(readings), info
-
-    def get_state(self) -> dict[str, Any]:
-        """All that the future depends on: nested dicts of arrays, numbers and strings."""
-        physics = np.empty(mujoco.mj_stateSize(self.model, STATE))
-        mujoco.mj_getState(self.model, self.data, physics, STATE)
-        memory = self._memory
-        return {
-            "task": self.task_name,
-            "physics": physics,
-            "steps": self._steps,
-            "stage": memory.stage,
-            "direction": list(memory.direction),
-            "goal": list(memory.goal),
-            "np_random": self.np_random.bit_generator.state,
-        }
-
-    def set_state(self, state: Mapping[str, Any]) -> None:
-        """Continues as the environment would have that ``get_state`` was called on.
-
-        Raises:
-            ValueError: the state is another task's, or of another version of the model.
-        """
-        physics = np.asarray(state["physics"], dtype=np.float64)
-        expected = (self.task_name, (mujoco.mj_stateSize(self.model, STATE),))
-        if (state["task"], physics.shape) != expected:
-            raise ValueError(
-                f"set_state got a state of task {state['task']!r} with physics of shape "
-                f"{physics.shape}; expected task {expected[0]!r} and shape {expected[1]}"
-            )
-        mujoco.mj_setState(self.model, self.data, physics, STATE)
-        # Brings all that is derived up to date, for rendering; the next step computes it anew.
-        # It also touches the solver's warm start, which the second call restores.
-        mujoco.mj_forward(self.model, self.data)
-        mujoco.mj_setState(self.model, self.data, physics, STATE)
-        self._steps = int(state["steps"])
-        (dx, dy), (x, y, z) = state["direction"], state["goal"]
-        self._memory = Memory(
-            int(state["stage"]), (float(dx), float(dy)), (float(x), float(y), float(z))
-        )
-        self.np_random.bit_generator.state = state["np_random"]
 
     def render(self) -> np.ndarray | None:  # type: ignore[override]
         """Image [height, width, 3] uint8, or None without render_mode."""
