@@ -21,6 +21,11 @@ class Episodes(NamedTuple):
     returns: np.ndarray  # [N] undiscounted
     lengths: np.ndarray  # [N] agent steps
     frames: list[np.ndarray]  # images of the first episode, empty unless asked for
+    obs: (
+        np.ndarray
+    )  # [S+1, N, O] with S the longest length; after an episode's end they mean nothing
+    rewards: np.ndarray  # [S, N], 0 after the end
+    terminated: np.ndarray  # [N] bool, whether the episode ended for good (else: time limit)
 
     def figures(self) -> dict[str, float]:
         """For the log."""
@@ -42,18 +47,23 @@ def run_episodes(envs: EpisodeVector, act: Act, *, film: bool = False) -> Episod
     obs = envs.reset()
     returns, lengths = np.zeros(envs.num_envs), np.zeros(envs.num_envs, dtype=np.int64)
     running = np.ones(envs.num_envs, dtype=bool)
+    ended = np.zeros(envs.num_envs, dtype=bool)
+    trace, rewards = [obs.copy()], []
     frames: list[np.ndarray] = [envs.render(0)] if film else []
     while running.any():
         obs, reward, terminated, truncated = envs.step(act(obs))
-        returns += np.where(running, reward.astype(np.float64), 0.0)
+        rewards.append(np.where(running, reward.astype(np.float64), 0.0))
+        returns += rewards[-1]
         lengths += running
+        ended |= running & terminated
+        trace.append(obs.copy())
         if film and running[0]:
             frames.append(envs.render(0))
         done = terminated | truncated
         running &= ~done
         if done.any() and running.any():
             obs = envs.reset(done)
-    return Episodes(returns, lengths, frames)
+    return Episodes(returns, lengths, frames, np.stack(trace), np.stack(rewards), ended)
 
 
 class Evaluator:

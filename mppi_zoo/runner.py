@@ -14,6 +14,7 @@ from mppi_zoo.actor import Actor
 from mppi_zoo.agent import POMPCAgent
 from mppi_zoo.base import Gaussian
 from mppi_zoo.checkpoint import save_agent
+from mppi_zoo.diagnostics import Diagnostics
 from mppi_zoo.envs import EpisodeVector
 from mppi_zoo.evaluation import Evaluator
 from mppi_zoo.metrics import MetricsLogger
@@ -102,6 +103,7 @@ class Trainer:
         self.replay, self.reanalysis, self.options = replay, reanalysis, options
         self.logger, self.progress, self.folder, self.film = logger, progress, folder, film
         self.generators = Generators.from_seed(seed, agent.device)
+        self.diagnostics = Diagnostics(seed)
         self.actor = Actor(agent, envs.num_envs, self.generators.acting)
         self.seed_steps = options.seed_phase(envs.spec.episode_length)
         self.step = 0  # agent steps taken, over all environments
@@ -236,6 +238,8 @@ class Trainer:
         policy = self.evaluator.policy(self.agent, self.step)
         self.logger.write(self.step, "eval", planner.figures())
         self.logger.write(self.step, "eval_policy", policy.figures())
+        diagnosed = self.diagnostics.figures(self.agent, self.replay, self.step, planner, policy)
+        self.logger.write(self.step, "diagnostic", diagnosed)
         self.logger.timing(self.step, {"evaluation_s": time.perf_counter() - begun})
         self.last_eval = float(planner.returns.mean())
         checkpoints = self.folder / "checkpoints"
