@@ -1,7 +1,7 @@
 """Time of the diagnostics as a share of the evaluation that they accompany.
 
-``python benchmarks/bench_diagnostics.py [SCALE]``, by default ``scale/laptop``; one evaluation of ten
-episodes of dmc:walker-walk, planner and bare policy, with an untrained agent.
+``python benchmarks/bench_diagnostics.py [SCALE]``, by default ``scale/laptop``; one evaluation of
+ten episodes of dmc:walker-walk, planner and bare policy, with an untrained agent.
 """
 
 from __future__ import annotations
