@@ -87,14 +87,15 @@ def legend(figure: Figure, entries: Sequence[tuple[str, names.Style]], columns: 
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
 
 
-def _counted(style: names.Style, part: pd.DataFrame) -> str:
+def _counted(style: names.Style, part: pd.DataFrame, seeds_too: bool = True) -> str:
     """Label with seeds and the meaning of the band."""
     counts = part["seeds"].dropna()
     seeds = names.seeds(None if counts.empty else int(counts.min()))
     if len(counts) and counts.min() != counts.max():
         seeds = f"{int(counts.min())} to {int(counts.max())} seeds"
-    kinds = [kind for kind in part["interval"].unique() if kind]
-    return f"{style.label} ({'; '.join([seeds, *kinds])})"
+    facts = [seeds] if seeds_too else []
+    facts += [kind for kind in part["interval"].unique() if kind]
+    return f"{style.label} ({'; '.join(facts)})" if facts else style.label
 
 
 @styled
@@ -271,13 +272,14 @@ def panels(
     *,
     columns: int = 3,
     logarithmic: frozenset = frozenset(),
+    legend_seeds: bool = True,
 ) -> Figure:
     """A panel a quantity: title to curves (of one task) as in :func:`learning_curves`."""
     everything = pd.concat(tables.values(), ignore_index=True)
     styles = names.styles(everything[SERIES].itertuples(index=False, name=None))
     columns = min(columns, len(tables))
     rows = math.ceil(len(tables) / columns)
-    height = 2.7 * rows + 0.5 + 0.25 * len(styles) / 2
+    height = (3.4 if columns == 1 else 2.7) * rows + 0.5 + 0.27 * len(styles) / (1 + (columns > 2))
     # one panel is no narrower than the legend below it
     figure, axes = canvas(max(3.6 * columns, 6.5), height, rows, columns)
     for panel, (title, table) in zip(axes.flat, tables.items(), strict=False):
@@ -293,6 +295,6 @@ def panels(
     entries = []
     for key, part in everything.groupby(SERIES, sort=False):
         style = styles[key]  # pyright: ignore[reportArgumentType]
-        entries.append((_counted(style, part), style))
+        entries.append((_counted(style, part, legend_seeds), style))
     legend(figure, entries, 1 if columns < 3 else 2)
     return figure

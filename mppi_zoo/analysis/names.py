@@ -80,6 +80,11 @@ def source_title(source: str) -> str:
     return SOURCES[source].title if source in SOURCES else source
 
 
+def _colour_group(algorithm: str) -> str:
+    """A method and its equivalent in the zoo share a colour."""
+    return method(algorithm).removesuffix("-equivalent")
+
+
 def styles(series: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Style]:
     """A style for each (source, algorithm): colour by method, line by source, marker by number.
 
@@ -90,15 +95,18 @@ def styles(series: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Style]:
     keys = list(dict.fromkeys(series))
     solid = SOURCE if any(source == SOURCE for source, _ in keys) else keys[0][0]
     lines: dict[str, str | tuple[int, tuple[int, ...]]] = {solid: "-"}
+    for _, algorithm in keys:  # those that have a colour of their own come first
+        own = METHODS.get(algorithm.partition(" [")[0], ("", ""))[1]
+        if own and own not in colours.values():
+            colours.setdefault(_colour_group(algorithm), own)
+    for _, algorithm in keys:
+        spare = [c for c in (*PALETTE, BLACK, BROWN, GREY) if c not in colours.values()]
+        colours.setdefault(_colour_group(algorithm), (spare or [GREY])[0])
     for source, algorithm in keys:
-        name = method(algorithm).removesuffix("-equivalent")
-        if name not in colours:
-            own = METHODS.get(algorithm.partition(" [")[0], ("", PALETTE[0]))[1]
-            spare = [c for c in (*PALETTE, BLACK, BROWN, GREY) if c not in colours.values()]
-            colours[name] = own if own not in colours.values() or not spare else spare[0]
         if source not in lines:
             lines[source] = LINES[(len(lines) - 1) % len(LINES)]
         marker = MARKERS[len(found) % len(MARKERS)]
-        style = Style(label(source, algorithm), colours[name], lines[source], marker)
+        colour = colours[_colour_group(algorithm)]
+        style = Style(label(source, algorithm), colour, lines[source], marker)
         found[(source, algorithm)] = style
     return found

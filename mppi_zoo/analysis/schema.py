@@ -169,8 +169,9 @@ def step_unit(rows: pd.DataFrame, unit: str) -> str:
         repeat = (moved["frames"] / moved["agent_step"]).round(6)
         for (benchmark, task), part in repeat.groupby([moved["benchmark"], moved["task"]]):
             if part.nunique() > 1:
+                lengths = ", ".join(f"{length:g}" for length in sorted(part.unique()))
                 raise MixedError(
-                    f"agent steps on {benchmark} {task} have {sorted(part.unique())} frames: "
-                    "compare by unit='frames'"
+                    f"agent steps on {benchmark} {task} have {lengths} frames: compare by "
+                    "unit='frames'"
                 )
     return unit
