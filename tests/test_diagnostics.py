@@ -50,7 +50,7 @@ def test_training_is_the_same_without(
     tables = [pd.read_csv(folder / "metrics.csv") for folder in (measured, plain)]
     # before the first plan is stored, the episodes' figures alone
     assert (tables[0]["split"] == "diagnostic").sum() == 4 + 14
-    kept = tables[0][tables[0]["split"] != "diagnostic"].reset_index(drop=True)
+    kept = tables[0].loc[tables[0]["split"] != "diagnostic"].reset_index(drop=True)
     pd.testing.assert_frame_equal(kept, tables[1])
     agents = [torch.load(f / "checkpoints/last.pt")["agent"] for f in (measured, plain)]
     for name, module in agents[0]["modules"].items():

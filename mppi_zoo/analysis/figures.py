@@ -3,6 +3,10 @@
 Made without pyplot: no global state, no display. Each returns a matplotlib figure.
 """
 
+# pandas annotates frame[mask] as a series and group keys as any scalar, which fails these checks:
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
+# pyright: reportGeneralTypeIssues=false, reportReturnType=false, reportIndexIssue=false
+
 from __future__ import annotations
 
 import math
@@ -129,13 +133,13 @@ def learning_curves(
     for panel, task in zip(axes.flat, tasks, strict=False):
         here = curves[(curves[WHERE] == list(task)).all(axis=1)]
         for key, part in here.groupby(SERIES, sort=False):
-            line(panel, part, styles[key])  # pyright: ignore[reportArgumentType]
+            line(panel, part, styles[key])
         for table, _ in extra:
             same = table[(table[WHERE] == list(task)).all(axis=1)]
             for key, part in same.groupby(SERIES, sort=False):
                 if key in styles:
                     thin = {"linewidth": 1.3, "linestyle": (0, (1, 1)), "marker": ""}
-                    look = styles[key]  # pyright: ignore[reportArgumentType]
+                    look = styles[key]
                     panel.plot(part["step"], part["value"], color=look.colour, zorder=2, **thin)
         benchmark, robot, name = task
         panel.set_title(name if robot == "own" else f"{robot}: {name}", loc="left")
@@ -147,7 +151,7 @@ def learning_curves(
         panel.set_visible(False)
     entries = []
     for key, part in curves.groupby(SERIES, sort=False):
-        style = styles[key]  # pyright: ignore[reportArgumentType]
+        style = styles[key]
         entries.append((_counted(style, part), style))
     entries += [(text, names.Style(text, GREY, (0, (1, 1)), "")) for _, text in extra]
     legend(figure, entries, 1 if columns < 3 else 2)
@@ -176,9 +180,9 @@ def interval_bars(tables: Mapping[str, pd.DataFrame], quantity: str = "episode r
     figure, axes = canvas(width, 0.9 + 0.42 * len(order), 1, len(tables), sharey=True)
     for panel, (title, table) in zip(axes.flat, tables.items(), strict=True):
         for row in table.itertuples():
-            style = styles[(row.source, row.algorithm)]  # pyright: ignore
-            at = order.index((row.source, row.algorithm))  # pyright: ignore
-            if np.isfinite(row.low):  # pyright: ignore
+            style = styles[(row.source, row.algorithm)]
+            at = order.index((row.source, row.algorithm))
+            if np.isfinite(row.low):
                 span = [row.low, row.high]
                 panel.plot(span, [at, at], color=style.colour, linewidth=9, alpha=0.35)
             panel.plot([row.value], [at], "|", color=style.colour, markersize=15, markeredgewidth=3)
@@ -254,7 +258,7 @@ def efficiency(points: pd.DataFrame, unit: str, quantity: str) -> Figure:
     figure, axes = canvas(7.5, 3.6 + 0.25 * len(styles))
     entries = []
     for key, part in points.groupby(SERIES, sort=False):
-        style = styles[key]  # pyright: ignore[reportArgumentType]
+        style = styles[key]
         line(axes.flat[0], part, style)
         size = _size(int(part["tasks"].max()), int(part["runs"].max()))
         entries.append((f"{style.label} ({size})", style))
@@ -284,7 +288,7 @@ def panels(
     figure, axes = canvas(max(3.6 * columns, 6.5), height, rows, columns)
     for panel, (title, table) in zip(axes.flat, tables.items(), strict=False):
         for key, part in table.groupby(SERIES, sort=False):
-            line(panel, part, styles[key])  # pyright: ignore[reportArgumentType]
+            line(panel, part, styles[key])
         panel.set_title(title, loc="left")
         step_axis(panel, unit)
         panel.set_xlim(left=0)
@@ -294,7 +298,7 @@ def panels(
         panel.set_visible(False)
     entries = []
     for key, part in everything.groupby(SERIES, sort=False):
-        style = styles[key]  # pyright: ignore[reportArgumentType]
+        style = styles[key]
         entries.append((_counted(style, part, legend_seeds), style))
     legend(figure, entries, 1 if columns < 3 else 2)
     return figure

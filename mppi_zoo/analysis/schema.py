@@ -21,6 +21,10 @@ seeds          how many are averaged in value: 1, more, or <NA> if the source do
 =============  ==================================================================================
 """
 
+# pandas annotates frame[mask] as a series and group keys as any scalar, which fails these checks:
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
+# pyright: reportGeneralTypeIssues=false, reportReturnType=false, reportIndexIssue=false
+
 from __future__ import annotations
 
 import pandas as pd

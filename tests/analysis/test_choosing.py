@@ -1,5 +1,9 @@
 """The figures in docs/choosing_prior_and_lambda.md are what the data say."""
 
+# pandas annotates frame[mask] as a series and group keys as any scalar, which fails these checks:
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
+# pyright: reportGeneralTypeIssues=false, reportReturnType=false, reportIndexIssue=false
+
 from __future__ import annotations
 
 import re

@@ -20,7 +20,7 @@ SCORES = arrays(
 
 @given(SCORES)
 def test_iqm_is_the_trimmed_mean(scores: np.ndarray) -> None:
-    assert statistics.iqm(scores) == pytest.approx(stats.trim_mean(scores, 0.25, axis=None))
+    assert statistics.iqm(scores) == pytest.approx(stats.trim_mean(scores.ravel(), 0.25))
 
 
 @given(SCORES, st.floats(-10, 10), st.floats(0.1, 10))
