@@ -38,7 +38,13 @@ class Episodes(NamedTuple):
         }
 
 
-def run_episodes(envs: EpisodeVector, act: Act, *, film: bool = False) -> Episodes:
+def run_episodes(
+    envs: EpisodeVector,
+    act: Act,
+    *,
+    film: bool = False,
+    each_step: Callable[[], None] = lambda: None,
+) -> Episodes:
     """One episode in each environment, all planned as one batch.
 
     An environment that is done before the others is started again so that the batch keeps its
@@ -51,6 +57,7 @@ def run_episodes(envs: EpisodeVector, act: Act, *, film: bool = False) -> Episod
     trace, rewards = [obs.copy()], []
     frames: list[np.ndarray] = [envs.render(0)] if film else []
     while running.any():
+        each_step()
         obs, reward, terminated, truncated = envs.step(act(obs))
         rewards.append(np.where(running, reward.astype(np.float64), 0.0))
         returns += rewards[-1]
@@ -72,10 +79,13 @@ class Evaluator:
     Args:
         envs: environments for evaluation only.
         seed: of the run.
+        each_step: called before each step; may raise to abandon the evaluation.
     """
 
-    def __init__(self, envs: EpisodeVector, seed: int):
-        self.envs, self.seed = envs, seed
+    def __init__(
+        self, envs: EpisodeVector, seed: int, each_step: Callable[[], None] = lambda: None
+    ):
+        self.envs, self.seed, self.each_step = envs, seed, each_step
 
     def _begin(self, step: int, which: str) -> str:
         # episodes are numbered by the agent step, so an evaluation depends on nothing before it
@@ -86,11 +96,18 @@ class Evaluator:
         """Episodes with the planner, without exploration noise."""
         generator = generator_for(self.seed, self._begin(step, "planner"), agent.device)
         actor = Actor(agent, self.envs.num_envs, generator)
-        return run_episodes(self.envs, lambda obs: actor.act(obs, greedy=True)[0], film=film)
+        return run_episodes(
+            self.envs,
+            lambda obs: actor.act(obs, greedy=True)[0],
+            film=film,
+            each_step=self.each_step,
+        )
 
     def policy(self, agent: POMPCAgent, step: int) -> Episodes:
         """The same episodes with the bare policy's deterministic action."""
         self._begin(step, "policy")
         return run_episodes(
-            self.envs, lambda obs: finite_action(agent.policy_action(agent.tensor(obs)))
+            self.envs,
+            lambda obs: finite_action(agent.policy_action(agent.tensor(obs))),
+            each_step=self.each_step,
         )

@@ -8,6 +8,7 @@ EnvSpec(obs_dim=2, action_dim=2, episode_length=25, episodic=False)
 Simulators are imported by the first ``make`` that needs them, never by this package's import.
 """
 
+from mppi_zoo.envs.faults import EnvironmentFault
 from mppi_zoo.envs.options import EnvOptions
 from mppi_zoo.envs.registry import make, make_vector
 from mppi_zoo.envs.rendering import rendering_available
@@ -17,6 +18,7 @@ from mppi_zoo.envs.vector import EpisodeVector
 
 __all__ = [
     "EnvOptions",
+    "EnvironmentFault",
     "EpisodeVector",
     "episode_seed",
     "make",
