@@ -21,9 +21,7 @@ class Episodes(NamedTuple):
     returns: np.ndarray  # [N] undiscounted
     lengths: np.ndarray  # [N] agent steps
     frames: list[np.ndarray]  # images of the first episode, empty unless asked for
-    obs: (
-        np.ndarray
-    )  # [S+1, N, O] with S the longest length; after an episode's end they mean nothing
+    obs: np.ndarray  # [S+1, N, O], S the longest length; meaningless after an episode's end
     rewards: np.ndarray  # [S, N], 0 after the end
     terminated: np.ndarray  # [N] bool, whether the episode ended for good (else: time limit)
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from mppi_zoo import run_folder
 from mppi_zoo.analysis import schema
 from mppi_zoo.analysis.configuration import identity, labels, parse_settings
 from mppi_zoo.curves import read_metrics
+from mppi_zoo.metrics import complete_lines
 
 SOURCE = "mppi_zoo"
 SPLITS = {"eval": "planner", "eval_policy": "policy", "train": "train", "diagnostic": "diagnostic"}
@@ -128,6 +130,7 @@ def load_run(folder: Path) -> Run:
         raise ValueError(
             f"{run_folder.RUN_FILE} lacks {', '.join(missing)}: another version's run?"
         )
+    _one_version(folder, str(record["versions"].get("mppi_zoo")))
     config = folder / run_folder.CONFIG_FILE
     settings = parse_settings(config.read_text(encoding="utf-8")) if config.is_file() else {}
     metrics = read_metrics(folder)
@@ -139,6 +142,23 @@ def load_run(folder: Path) -> Run:
     if list(timing.columns) != ["step", "metric", "value"]:
         timing = pd.DataFrame({"step": [], "metric": [], "value": []})
     return Run(folder, record, settings, metrics, timing)
+
+
+def _one_version(folder: Path, begun: str) -> None:
+    """Check that no session took the run up with another version of the package.
+
+    Raises:
+        ValueError: naming step and versions.
+    """
+    path = folder / run_folder.SESSIONS_FILE
+    for line in complete_lines(path) if path.is_file() else []:
+        session = json.loads(line)
+        version = str(session.get("versions", {}).get("mppi_zoo"))
+        if version != begun:
+            raise ValueError(
+                f"begun with mppi_zoo {begun} and taken up at step {session.get('step')} with "
+                f"{version}: its numbers are of two versions"
+            )
 
 
 def load_runs(paths: Sequence[Path]) -> Runs:

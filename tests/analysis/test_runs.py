@@ -80,6 +80,9 @@ def test_every_bad_folder_is_skipped_with_its_reason(tmp_path: Path) -> None:
     (bare / "metrics.csv").unlink()
     torn = make_run(tmp_path / "torn", seed=7)
     (torn / "config.gin").write_text("KLObjective.lam = (1,")
+    mixed = make_run(tmp_path / "mixed", seed=8)
+    sessions = [{"step": step, "versions": {"mppi_zoo": v}} for step, v in ((0, "0.1.0"), (9, "2"))]
+    (mixed / "sessions.jsonl").write_text("".join(json.dumps(s) + "\n" for s in sessions))
     shutil.copytree(tmp_path / "good", tmp_path / "zcopy")
     found = analysis.load_runs([tmp_path, tmp_path / "nowhere"])
     assert [run.folder.name for run in found.runs] == ["good"]
@@ -92,6 +95,7 @@ def test_every_bad_folder_is_skipped_with_its_reason(tmp_path: Path) -> None:
         "old": "lacks task, seed, versions",
         "bare": "whose training has begun",
         "torn": "ends within",
+        "mixed": "begun with mppi_zoo 0.1.0 and taken up at step 9 with 2",
         "zcopy": "a copy of",
         "nowhere": "no folder",
     }
