@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-# What may differ between two runs of one method: how long, and when it was looked at.
+# What may differ between two runs of one method: how long, when it was looked at and kept.
 SCHEDULE = frozenset(
     {
         "steps",
@@ -15,6 +15,9 @@ SCHEDULE = frozenset(
         "TrainingOptions.steps",
         "TrainingOptions.eval_every",
         "TrainingOptions.eval_episodes",
+        "TrainingOptions.checkpoint_minutes",
+        "TrainingOptions.checkpoints_kept",
+        "EnvOptions.time_out",
         "Experiment.task",
     }
 )

@@ -10,6 +10,7 @@ Made without pyplot: no global state, no display. Each returns a matplotlib figu
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -83,7 +84,13 @@ def line(axes: Axes, points: pd.DataFrame, style: names.Style, **options: Any) -
 
 
 def legend(figure: Figure, entries: Sequence[tuple[str, names.Style]], columns: int = 2) -> None:
-    """One legend for all axes, below them."""
+    """One legend for all axes, below them; long entries are wrapped, the figure grows with them."""
+    width, height = figure.get_size_inches()
+    entries = [
+        (textwrap.fill(text, int(13 * width / columns) - 8), style) for text, style in entries
+    ]
+    extra = sum(text.count("\n") for text, _ in entries)
+    figure.set_size_inches(width, height + 0.2 * extra)
     handles = [
         Line2D([], [], color=s.colour, linestyle=s.line, marker=s.marker, label=text)
         for text, s in entries
@@ -175,9 +182,13 @@ def interval_bars(tables: Mapping[str, pd.DataFrame], quantity: str = "episode r
     series = [k for t in tables.values() for k in t[SERIES].itertuples(index=False, name=None)]
     styles = names.styles(series)
     order = list(styles)[::-1]
-    longest = max(len(style.label) for style in styles.values())
+    named = [textwrap.fill(styles[key].label, 48) for key in order]
+    longest = max(len(part) for text in named for part in text.split("\n"))
     width = 0.085 * longest + 3.0 * len(tables)
-    figure, axes = canvas(width, 0.9 + 0.42 * len(order), 1, len(tables), sharey=True)
+    lines = 1 + max(text.count("\n") for text in named)
+    figure, axes = canvas(
+        width, 0.9 + (0.22 + 0.2 * lines) * len(order), 1, len(tables), sharey=True
+    )
     for panel, (title, table) in zip(axes.flat, tables.items(), strict=True):
         for row in table.itertuples():
             style = styles[(row.source, row.algorithm)]
@@ -187,7 +198,7 @@ def interval_bars(tables: Mapping[str, pd.DataFrame], quantity: str = "episode r
                 panel.plot(span, [at, at], color=style.colour, linewidth=9, alpha=0.35)
             panel.plot([row.value], [at], "|", color=style.colour, markersize=15, markeredgewidth=3)
         panel.set_title(title, loc="left")
-        panel.set_yticks(range(len(order)), [styles[key].label for key in order])
+        panel.set_yticks(range(len(order)), named)
         panel.set_ylim(-0.6, len(order) - 0.4)
         panel.grid(axis="y", visible=False)
         panel.set_xlabel(quantity)
@@ -235,8 +246,10 @@ def improvement_bars(pairs: pd.DataFrame) -> Figure:
     keys = [key for row in pairs.itertuples() for key in (row.x, row.y)]
     styles = names.styles(keys)
     texts = [f"{styles[row.x].label}  >  {styles[row.y].label}" for row in pairs.itertuples()]
-    width = 4 + 0.078 * max(map(len, texts))
-    figure, axes = canvas(width, 0.9 + 0.4 * len(pairs))
+    texts = [textwrap.fill(text, 64) for text in texts]
+    width = 4 + 0.078 * max(len(part) for text in texts for part in text.split("\n"))
+    lines = 1 + max(text.count("\n") for text in texts)
+    figure, axes = canvas(width, 0.9 + (0.2 + 0.2 * lines) * len(pairs))
     panel = axes.flat[0]
     for at, row in enumerate(pairs.itertuples()):
         colour = styles[row.x].colour

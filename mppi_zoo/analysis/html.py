@@ -74,8 +74,8 @@ class Section:
 
 def _cell(value: object) -> str:
     text = "–" if value is None or value != value or value == "" else str(value)
-    number = text[:1].isdigit() or text[:2].lstrip("-−").isdigit()
-    return f'<td class="number">{escape(text)}</td>' if number else f"<td>{escape(text)}</td>"
+    long = ' class="long"' if len(text) > 48 else ""
+    return f"<td{long}>{escape(text)}</td>"
 
 
 def svg(figure: Figure) -> bytes:

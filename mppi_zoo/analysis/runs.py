@@ -24,6 +24,7 @@ SOURCE = "mppi_zoo"
 SPLITS = {"eval": "planner", "eval_policy": "policy", "train": "train", "diagnostic": "diagnostic"}
 SUITES = {"dmc": "dmcontrol", "gym": "gym", "toy": "toy", "hb": "humanoidbench"}
 DEFAULT_ACTION_REPEAT = {"dmcontrol": 2}
+COMMAND_LINE = ("--num-envs", "--init-from")
 NEEDED = ("member", "task", "seed", "versions")
 
 
@@ -165,44 +166,59 @@ def load_runs(paths: Sequence[Path]) -> Runs:
     """Run folders, or folders of run folders; unusable ones are skipped by name with the reason.
 
     Runs of one member whose configurations differ get labels that say how, and so are never
-    averaged; the same holds for runs of different versions of the package.
+    averaged; the same holds for runs of different versions of the package. A seed is counted once.
     """
     found = Runs()
-    seen: dict[tuple[Any, ...], Path] = {}
     for folder in find_folders(paths):
         try:
             run = load_run(folder)
         except (OSError, ValueError) as error:
             found.skipped[folder] = str(error)
             continue
-        key = (
-            run.record["member"],
-            run.record["task"],
-            run.record["seed"],
-            run.record.get("started"),
-        )
-        if key in seen:
-            found.skipped[folder] = f"a copy of {seen[key]}: same member, task, seed and start"
-            continue
-        seen[key] = folder
         found.runs.append(run)
-    versions = [str(run.record["versions"].get("mppi_zoo")) for run in found.runs]
-    identities = [
-        identity(run.settings) | {"mppi_zoo": version}
-        for run, version in zip(found.runs, versions, strict=True)
-    ]
-    members = [str(run.record["member"]) for run in found.runs]
-    for run, label in zip(found.runs, labels(members, identities), strict=True):
-        run.label = label
+    _label(found)
+    _leave_out_repeated_seeds(found)
+    for run in found.runs:
         if not run.finished:
             upto = "an unknown number" if run.planned is None else f"{run.planned:,}"
             found.notes.append(
                 f"{run.folder.name} is unfinished or was stopped: evaluated up to "
                 f"{run.reached:,} of {upto} agent steps"
             )
+    return found
+
+
+def _label(found: Runs) -> None:
+    versions = [str(run.record["versions"].get("mppi_zoo")) for run in found.runs]
+    identities = [
+        identity(run.settings) | {"mppi_zoo": version} | _from_command_line(run.record)
+        for run, version in zip(found.runs, versions, strict=True)
+    ]
+    members = [str(run.record["member"]) for run in found.runs]
+    for run, label in zip(found.runs, labels(members, identities), strict=True):
+        run.label = label
     if len(set(versions)) > 1:
         found.notes.append(f"versions of mppi_zoo differ: {', '.join(sorted(set(versions)))}")
-    return found
+
+
+def _from_command_line(record: dict[str, Any]) -> dict[str, str]:
+    """What changes the training without being in config.gin."""
+    words = [str(word) for word in record.get("command_line", [])]
+    pairs = zip(words, words[1:] + [""], strict=True)
+    return {word.strip("-"): value for word, value in pairs if word in COMMAND_LINE}
+
+
+def _leave_out_repeated_seeds(found: Runs) -> None:
+    """Of runs with the same configuration, task and seed only the one that got furthest stays."""
+    longest: dict[tuple[str, str, Any], Run] = {}
+    for run in sorted(found.runs, key=lambda run: -run.reached):
+        kept = longest.setdefault((run.label, run.record["task"], run.record["seed"]), run)
+        if kept is not run:
+            found.skipped[run.folder] = (
+                f"configuration, task and seed {run.record['seed']} are those of {kept.folder}, "
+                "which got as far or further: it would count one seed twice"
+            )
+    found.runs = [run for run in found.runs if run.folder not in found.skipped]
 
 
 def rows(run: Run) -> pd.DataFrame:

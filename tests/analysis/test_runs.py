@@ -96,7 +96,7 @@ def test_every_bad_folder_is_skipped_with_its_reason(tmp_path: Path) -> None:
         "bare": "whose training has begun",
         "torn": "ends within",
         "mixed": "begun with mppi_zoo 0.1.0 and taken up at step 9 with 2",
-        "zcopy": "a copy of",
+        "zcopy": "would count one seed twice",
         "nowhere": "no folder",
     }
     assert reasons.keys() == expected.keys()
@@ -126,6 +126,15 @@ def test_configurations_are_never_averaged(tmp_path: Path) -> None:
     drawn = analysis.curves(analysis.evaluations(found.table), "agent_step")
     assert set(drawn["algorithm"]) == {run.label for run in found.runs}
     assert (drawn["seeds"] == 2).all()
+
+
+def test_what_the_command_line_alone_says_counts_too(tmp_path: Path) -> None:
+    for seed, words in ((1, []), (2, ["--num-envs", "4"])):
+        folder = make_run(tmp_path / str(seed), seed=seed)
+        record = json.loads((folder / "run.json").read_text()) | {"command_line": words}
+        (folder / "run.json").write_text(json.dumps(record))
+    labels_ = [run.label for run in analysis.load_runs([tmp_path]).runs]
+    assert labels_ == ["pompc_replay [num-envs=absent]", "pompc_replay [num-envs=4]"]
 
 
 def test_versions_are_never_averaged(tmp_path: Path) -> None:
