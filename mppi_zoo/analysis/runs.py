@@ -204,8 +204,12 @@ def _label(found: Runs) -> None:
 def _from_command_line(record: dict[str, Any]) -> dict[str, str]:
     """What changes the training without being in config.gin."""
     words = [str(word) for word in record.get("command_line", [])]
-    pairs = zip(words, words[1:] + [""], strict=True)
-    return {word.strip("-"): value for word, value in pairs if word in COMMAND_LINE}
+    found = {}
+    for word, following in zip(words, [*words[1:], ""], strict=False):
+        name, equals, value = word.partition("=")
+        if name in COMMAND_LINE:
+            found[name.strip("-")] = value if equals else following
+    return found
 
 
 def _leave_out_repeated_seeds(found: Runs) -> None:
