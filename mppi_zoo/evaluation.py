@@ -24,6 +24,7 @@ class Episodes(NamedTuple):
     obs: np.ndarray  # [S+1, N, O], S the longest length; meaningless after an episode's end
     rewards: np.ndarray  # [S, N], 0 after the end
     terminated: np.ndarray  # [N] bool, whether the episode ended for good (else: time limit)
+    no_film: str = ""  # why there are none although they were asked for
 
     def figures(self) -> dict[str, float]:
         """For the log."""
@@ -34,6 +35,25 @@ class Episodes(NamedTuple):
             "episode_return_max": float(self.returns.max()),
             "episode_length": float(self.lengths.mean()),
         }
+
+
+class Camera:
+    """Films the first environment; whatever fails there must not cost the run."""
+
+    def __init__(self, envs: EpisodeVector, running: bool):
+        self.envs, self.running = envs, running
+        self.frames: list[np.ndarray] = []
+        self.error = ""
+
+    def take(self) -> None:
+        """One image, if it is running."""
+        if not self.running:
+            return
+        try:
+            self.frames.append(self.envs.render(0))
+        except Exception as error:  # drivers and environments fail in many ways
+            self.error = f"no evaluation video: rendering failed ({type(error).__name__}: {error})"
+            self.frames, self.running = [], False
 
 
 def run_episodes(
@@ -53,7 +73,8 @@ def run_episodes(
     running = np.ones(envs.num_envs, dtype=bool)
     ended = np.zeros(envs.num_envs, dtype=bool)
     trace, rewards = [obs.copy()], []
-    frames: list[np.ndarray] = [envs.render(0)] if film else []
+    camera = Camera(envs, film)
+    camera.take()
     while running.any():
         each_step()
         obs, reward, terminated, truncated = envs.step(act(obs))
@@ -62,13 +83,21 @@ def run_episodes(
         lengths += running
         ended |= running & terminated
         trace.append(obs.copy())
-        if film and running[0]:
-            frames.append(envs.render(0))
+        if running[0]:
+            camera.take()
         done = terminated | truncated
         running &= ~done
         if done.any() and running.any():
             obs = envs.reset(done)
-    return Episodes(returns, lengths, frames, np.stack(trace), np.stack(rewards), ended)
+    return Episodes(
+        returns,
+        lengths,
+        camera.frames,
+        np.stack(trace),
+        np.stack(rewards),
+        ended,
+        camera.error,
+    )
 
 
 class Evaluator:

@@ -20,7 +20,16 @@ from typing import Any
 from mppi_zoo.atomic import sync_folder, write_text
 
 # Distributions whose versions can change a run's numbers.
-DISTRIBUTIONS = ("mppi_zoo", "torch", "numpy", "mujoco", "dm_control", "gymnasium", "gin-config")
+DISTRIBUTIONS = (
+    "mppi_zoo",
+    "torch",
+    "numpy",
+    "mujoco",
+    "dm_control",
+    "gymnasium",
+    "robosuite_models",
+    "gin-config",
+)
 
 RUN_FILE = "run.json"
 CONFIG_FILE = "config.gin"

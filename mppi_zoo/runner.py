@@ -262,6 +262,8 @@ class Trainer:
         if planner.frames:
             path = self.folder / "videos" / f"evaluation_{self.step}.mp4"
             self.progress.message(save_video(path, planner.frames))
+        if planner.no_film:
+            self.progress.message(planner.no_film)
         self.progress.update(self.step, eval_return=mean)
         self.progress.message(
             f"step {self.step}: evaluation return {mean:.1f} with the planner, "

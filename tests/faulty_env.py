@@ -26,10 +26,10 @@ class Faulty(Point):
         super().__init__(terminating=True)
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        obs, reward, *rest = super().step(action)
+        obs, reward, terminated, truncated, info = super().step(action)
         STEPS[0] += 1
         if STEPS[0] <= FAULT["after"]:
-            return obs, reward, *rest
+            return obs, reward, terminated, truncated, info
         match FAULT["kind"]:
             case "raises":
                 raise ZeroDivisionError("a bug of mine")
@@ -47,7 +47,7 @@ class Faulty(Point):
                 time.sleep(60)
             case "dies":
                 os.kill(os.getpid(), signal.SIGKILL)
-        return obs, reward, *rest
+        return obs, reward, terminated, truncated, info
 
 
 class Unseeded(Point):

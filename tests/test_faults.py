@@ -426,3 +426,20 @@ def test_a_checkpoint_is_written_when_it_is_due(tmp_path: Path) -> None:
     arguments = command(tmp_path / "run", MEMBER, TASK, *SMALL[: -len(OFTEN)])
     assert run.main([*arguments, "--param", "TrainingOptions.checkpoint_minutes=0"]) == DONE
     assert [path.name for path in (tmp_path / "run/state").glob("*.json")] == ["000001.json"]
+
+
+def test_a_renderer_that_fails_costs_the_video_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def render(self, index):
+        raise OSError("no display")
+
+    monkeypatch.setattr(envs.EpisodeVector, "render", render)
+    monkeypatch.setattr("mppi_zoo.run.rendering_available", lambda: (True, ""))
+    out = tmp_path / "run"
+    arguments = command(out, MEMBER, TASK, *SMALL)
+    for flag in ("--quiet", "--no-video"):
+        arguments.remove(flag)
+    assert run.main(arguments) == DONE
+    assert "no evaluation video: rendering failed (OSError: no display)" in capsys.readouterr().out
+    assert not (out / "videos").exists()

@@ -23,6 +23,7 @@ from mppi_zoo.metrics import complete_lines
 SOURCE = "mppi_zoo"
 SPLITS = {"eval": "planner", "eval_policy": "policy", "train": "train", "diagnostic": "diagnostic"}
 SUITES = {"dmc": "dmcontrol", "gym": "gym", "toy": "toy", "hb": "humanoidbench"}
+SUITES["hbx"] = SUITES["hb"]  # the original program, whose runs get a label of their own
 DEFAULT_ACTION_REPEAT = {"dmcontrol": 2}
 COMMAND_LINE = ("--num-envs", "--init-from")
 NEEDED = ("member", "task", "seed", "versions")
@@ -93,7 +94,7 @@ class Runs:
 def place(task: str) -> tuple[str, str, str]:
     """(benchmark, robot, task) of a task's name in the zoo, e.g. "dmc:walker-walk".
 
-    A HumanoidBench name is ``hb:<robot>-<task>[-v0]``.
+    A HumanoidBench name is ``hb:<robot>-<task>[-v0]``, or ``hbx:`` for the original program.
     """
     suite, _, name = task.partition(":")
     benchmark = SUITES.get(suite, "custom")
@@ -196,7 +197,8 @@ def _label(found: Runs) -> None:
     ]
     members = [str(run.record["member"]) for run in found.runs]
     for run, label in zip(found.runs, labels(members, identities), strict=True):
-        run.label = label
+        original = str(run.record["task"]).startswith("hbx:")
+        run.label = f"{label} [original program]" if original else label
     if len(set(versions)) > 1:
         found.notes.append(f"versions of mppi_zoo differ: {', '.join(sorted(set(versions)))}")
 

@@ -9,12 +9,15 @@ Simulators are imported by the first ``make`` that needs them, never by this pac
 """
 
 from mppi_zoo.envs.faults import EnvironmentFault
+from mppi_zoo.envs.humanoid_bench import registration as _registration
 from mppi_zoo.envs.options import EnvOptions
 from mppi_zoo.envs.registry import make, make_vector
 from mppi_zoo.envs.rendering import rendering_available
 from mppi_zoo.envs.seeding import episode_seed
 from mppi_zoo.envs.spec import spec_of
 from mppi_zoo.envs.vector import EpisodeVector
+
+_registration.register()
 
 __all__ = [
     "EnvOptions",

@@ -20,6 +20,8 @@ DEFAULT_OPTIONS = EnvOptions()
 SUITES = {
     "dmc": "mppi_zoo.envs.dmc",
     "gym": "mppi_zoo.envs.gym",
+    "hb": "mppi_zoo.envs.humanoid_bench.suite",
+    "hbx": "mppi_zoo.envs.humanoid_bench.clone",
     "toy": "mppi_zoo.envs.toy",
 }
 
@@ -28,13 +30,15 @@ def make(task: str, options: EnvOptions = DEFAULT_OPTIONS, render: bool = False)
     """An environment with observations [O] float32 and actions [A] float32 in [-1, 1].
 
     Args:
-        task: ``dmc:<domain>-<task>``, ``gym:<id>``, ``toy:<name>``, or ``module.path:Factory``.
+        task: ``dmc:<domain>-<task>``, ``gym:<id>``, ``hb:h1hand-<task>``, ``hbx:<robot>-<task>``,
+            ``toy:<name>``, or ``module.path:Factory``.
         options: what to change from the suite's defaults.
         render: make ``render()`` return images [height, width, 3] uint8.
 
     Raises:
         ValueError: unknown suite or task, or spaces that agents cannot use.
-        ImportError: the module of a ``module.path:Factory`` cannot be imported.
+        ImportError: the module of a ``module.path:Factory`` cannot be imported, or what a suite
+            needs beside this package is not installed.
         RuntimeError: ``render`` where the suite cannot render.
     """
     suite, colon, name = task.partition(":")

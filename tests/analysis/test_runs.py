@@ -128,6 +128,13 @@ def test_configurations_are_never_averaged(tmp_path: Path) -> None:
     assert (drawn["seeds"] == 2).all()
 
 
+def test_the_native_tasks_and_the_original_program_stay_apart(tmp_path: Path) -> None:
+    for seed, suite in ((1, "hb"), (2, "hbx")):
+        make_run(tmp_path / suite, seed=seed, task=f"{suite}:h1hand-walk")
+    found = analysis.load_runs([tmp_path])
+    assert {run.label for run in found.runs} == {"pompc_replay", "pompc_replay [original program]"}
+
+
 def test_what_the_command_line_alone_says_counts_too(tmp_path: Path) -> None:
     for seed, words in ((1, []), (2, ["--num-envs", "4"])):
         folder = make_run(tmp_path / str(seed), seed=seed)
@@ -211,7 +218,7 @@ def test_area_is_taken_over_the_same_steps(tmp_path: Path) -> None:
         ("dmc:walker-walk", ("dmcontrol", "own", "walker-walk")),
         ("dmc:ball_in_cup-catch", ("dmcontrol", "own", "cup-catch")),
         ("hb:h1hand-sit_simple-v0", ("humanoidbench", "h1hand", "sit-simple")),
-        ("hb:h1-walk", ("humanoidbench", "h1", "walk")),
+        ("hbx:h1-walk", ("humanoidbench", "h1", "walk")),
         ("gym:Hopper-v5", ("gym", "own", "Hopper-v5")),
         ("my_module:MyEnv", ("custom", "own", "my_module:MyEnv")),
     ],

@@ -26,6 +26,7 @@ TIMEOUT = 120.0  # seconds a test may take
 
 GOLDEN, AGREEMENT = "tests/test_golden.py", "tests/baselines/test_agreement.py"
 RULES = "tests/test_update_rules.py"
+HUMANOID = "tests/envs/test_humanoid_bench.py"
 
 
 def updates(member: str) -> str:
@@ -378,6 +379,42 @@ MUTATIONS = [
         "first = elite_actions[0][rows, pick]",
         "first = mean[0]",
         plans("tdmpc2"),
+    ),
+    # --- HumanoidBench
+    Mutation(
+        "rewards read up-to-date quantities",
+        "envs/humanoid_bench/readings.py",
+        "mujoco.mj_subtreeVel(self._model, data)",
+        "mujoco.mj_forward(self._model, data)",
+        f"{HUMANOID}::test_one_substep_lag_and_float32_controls",
+    ),
+    Mutation(
+        "control ranges in double precision",
+        "envs/humanoid_bench/env.py",
+        "actuator_ctrlrange.astype(np.float32).T",
+        "actuator_ctrlrange.T",
+        f"{HUMANOID}::test_one_substep_lag_and_float32_controls",
+    ),
+    Mutation(
+        "noisy quaternions left as they are",
+        "envs/humanoid_bench/env.py",
+        "        mujoco.mj_normalizeQuat(self.model, self.data.qpos)\n",
+        "",
+        f"{HUMANOID}::test_reset_noise_is_uniform[walk]",
+    ),
+    Mutation(
+        "restored without the generator",
+        "envs/humanoid_bench/env.py",
+        "self.np_random.bit_generator.state = state[",
+        "_ = state[",
+        f"{HUMANOID}::test_a_restored_environment_continues_bit_for_bit[walk]",
+    ),
+    Mutation(
+        "hurdles count as barriers",
+        "envs/humanoid_bench/rewards.py",
+        'any("barrier" in pair for pair',
+        'any("hurdle" in pair for pair',
+        f"{HUMANOID}::test_collisions_cost_nine_tenths",
     ),
 ]
 
