@@ -111,6 +111,9 @@ def episodes(rewards: np.ndarray, terminated: list[bool], lengths: list[int]) ->
 
 def test_value_return_is_the_discounted_sum() -> None:
     agent = build("tdmpc2_equiv", SPEC)
+    with torch.no_grad():  # a value that would show if a terminated episode's end were given one
+        list(agent.critic.online.parameters())[-1].normal_()
+    assert mean_value(agent, torch.randn(1, 5).double(), generator())[0] != 0
     gamma = float(agent.world_model.discount)
     # one terminated episode of 3 steps beside a longer one, all states of it counted
     rewards = np.array([[1.0, 0.0], [2.0, 0.0], [4.0, 0.0], [0.0, 0.0]])
