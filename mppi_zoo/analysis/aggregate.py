@@ -146,10 +146,11 @@ def mean_over_tasks(scores: pd.DataFrame) -> pd.DataFrame:
         high.
 
     Raises:
-        MixedError: two benchmarks, whose returns differ in scale.
+        MixedError: two benchmarks, whose returns differ in scale, or series with other tasks.
     """
     schema.one(scores, "benchmark", "split", "metric")
     schema.check_robots(scores)
+    schema.check_tasks(scores)
     rows = []
     for key, part in scores.groupby(SERIES, sort=False):
         tasks = [_task_mean(task) for _, task in part.groupby("task")]
@@ -203,9 +204,10 @@ def estimates(
         Columns source, algorithm, value, low, high, tasks, runs.
 
     Raises:
-        MixedError: see :func:`by_task`.
+        MixedError: see :func:`by_task`; or series with other tasks.
         ValueError: see :func:`mppi_zoo.analysis.statistics.matrix`.
     """
+    schema.check_tasks(scores)
     rows = []
     for key, tasks in by_task(scores).items():
         found = statistics.bootstrap(statistic, list(tasks.values()))
@@ -265,6 +267,7 @@ def sample_efficiency(
         Columns source, algorithm, step, value, low, high, tasks, runs.
     """
     schema.step_unit(table, unit)
+    schema.check_tasks(table)
     parts = []
     for _, group in table.groupby(SERIES, sort=False):
         counts = group.groupby(unit)["run"].nunique()

@@ -58,10 +58,13 @@ class Section:
         for row in rows.itertuples(index=False, name=None):
             body += f"<tr>{''.join(_cell(value) for value in row)}</tr>"
         title = f"<caption>{escape(caption)}</caption>" if caption else ""
-        self.parts.append(
+        table = (
             f'<div class="scroll"><table>{title}<thead><tr>{head}</tr></thead>'
             f"<tbody>{body}</tbody></table></div>"
         )
+        if len(rows) > 24:
+            table = f"<details><summary>{len(rows)} rows</summary>{table}</details>"
+        self.parts.append(table)
 
     def video(self, path: Path, caption: str) -> None:
         """A video, within the page."""

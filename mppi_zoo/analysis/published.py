@@ -65,7 +65,9 @@ SOURCES = {
         "boom_release.csv",
     ),
     "simba": Source(
-        "SimBa's release", "SimBa: results of the release", "simba_release_dmc_hard.csv"
+        "SimBa's release",
+        "Lee et al., SimBa, ICLR 2025: results of the release",
+        "simba_release_dmc_hard.csv",
     ),
     "laptop": Source(
         "released program, laptop scale",

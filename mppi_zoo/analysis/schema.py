@@ -156,6 +156,22 @@ def check_robots(rows: pd.DataFrame) -> None:
                 )
 
 
+def check_tasks(rows: pd.DataFrame) -> None:
+    """Check that all series have the same tasks, without which their means cannot be compared.
+
+    Raises:
+        MixedError: naming a series and what it lacks.
+    """
+    everything = set(rows["task"])
+    for (source, algorithm), part in rows.groupby(SERIES):
+        lacking = sorted(everything - set(part["task"]))
+        if lacking:
+            raise MixedError(
+                f"{algorithm} of {source} has no {', '.join(lacking)}, which others have: a mean "
+                "over other tasks is another quantity; pick(table, task=[...]) those that all have"
+            )
+
+
 def step_unit(rows: pd.DataFrame, unit: str) -> str:
     """``unit`` if it means the same in all rows.
 

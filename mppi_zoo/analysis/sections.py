@@ -111,7 +111,9 @@ def published_section(found: Runs, published: pd.DataFrame) -> Section | None:
     theirs = theirs[
         ~theirs["source"].eq("bmpc_4M") | ~theirs["task"].isin(_tasks(theirs, "bmpc_1M"))
     ]
-    theirs = theirs[theirs["frames"] <= max(300_000, 10 * int(ours["frames"].max()))]
+    reached = int(ours["frames"].max())
+    # far enough to see what becomes of the published ones, not so far that ours are a line at 0
+    theirs = theirs[theirs["frames"] <= max(reached, min(10 * reached, 1_000_000), 300_000)]
     if theirs.empty:
         return None
     section = Section("Against published curves")
@@ -150,6 +152,7 @@ def aggregates_section(found: Runs) -> Section:
                 f"{benchmark}: returns of its tasks differ in scale, so none are averaged."
             )
             continue
+        part = _shared_tasks(section, part)
         step = aggregate.common_step(part, unit)
         if step is None:
             section.text(f"{benchmark}: no step at which all runs were evaluated.")
@@ -169,6 +172,15 @@ def aggregates_section(found: Runs) -> Section:
         except ValueError as error:
             section.text(f"Not aggregated further: {error}.")
     return section
+
+
+def _shared_tasks(section: Section, part: pd.DataFrame) -> pd.DataFrame:
+    """The rows of tasks that all methods have; says which others are left out."""
+    own = [set(rows["task"]) for _, rows in part.groupby(SERIES)]
+    left_out = sorted(set.union(*own) - set.intersection(*own))
+    if left_out:
+        section.text(f"Left out, since not every method has them: {', '.join(left_out)}.")
+    return part[~part["task"].isin(left_out)]
 
 
 def _aggregates(section: Section, part: pd.DataFrame, step: int, unit: str) -> None:

@@ -194,6 +194,23 @@ def test_scores_at_a_common_step_only(tmp_path: Path) -> None:
     assert len(analysis.scores_at(returns, 2000, "agent_step")) == 2
 
 
+def test_means_over_other_tasks_are_not_compared(tmp_path: Path) -> None:
+    make_run(tmp_path / "a", seed=1)
+    make_run(tmp_path / "b", seed=1, task="dmc:cup-catch")
+    make_run(tmp_path / "c", seed=1, member="bmpc_equiv")
+    returns = analysis.evaluations(analysis.load_runs([tmp_path]).table)
+    scores = analysis.scores_at(returns, 2000, "agent_step")
+    for refuses in (
+        lambda: analysis.mean_over_tasks(scores),
+        lambda: analysis.estimates(scores),
+        lambda: analysis.sample_efficiency(returns, "agent_step"),
+    ):
+        with pytest.raises(MixedError, match="bmpc_equiv of mppi_zoo has no cup-catch"):
+            refuses()
+    shared = analysis.pick(scores, task="walker-walk")
+    assert len(analysis.mean_over_tasks(shared)) == 2
+
+
 def test_on_grid_interpolates_and_never_extrapolates(tmp_path: Path) -> None:
     make_run(tmp_path / "run", seed=0)
     returns = analysis.evaluations(analysis.load_runs([tmp_path / "run"]).table)
