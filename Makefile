@@ -119,6 +119,12 @@ test: lint ## format check, lint, types, then all tests
 mutations: venv ## seed single-line faults and check that a named test kills each
 	$(ONE_THREAD) $(PY) tests/mutations/run.py
 
+.PHONY: soak
+soak: SOAK_ARGS ?= --kills 14 --steps 200 --eval-every 40
+soak: venv ## kill a short training again and again, and compare it with an undisturbed one
+	$(ONE_THREAD) $(PY) tests/soak/soak.py --num-envs 1 $(SOAK_ARGS)
+	$(ONE_THREAD) $(PY) tests/soak/soak.py --num-envs 4 $(SOAK_ARGS)
+
 .PHONY: lint
 lint: venv ## format check, lint and types only
 	$(PY) -m ruff format --check .

@@ -11,6 +11,7 @@ from mppi_zoo.runner import Trainer
 
 SHORT = ["--gin", "debug", "--no-video", "--quiet"]
 OFTEN = ["--param", "TrainingOptions.checkpoint_minutes=0.002"]
+EVERY_UNIT = ["--param", "TrainingOptions.checkpoint_minutes=1e-9"]
 SMALL = ["--steps", "64", "--param", "seed_steps=32", "--param", "eval_every=32", *OFTEN]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from agents import MEMBERS
-from runs import OFTEN, SMALL, Crash, at_call, command, crash, cut_and_resume, resume
+from runs import EVERY_UNIT, OFTEN, SMALL, Crash, at_call, command, crash, cut_and_resume, resume
 from soak.compare import differences
 
 from mppi_zoo import run
@@ -46,10 +46,10 @@ def test_mujoco_tasks_resume_exactly_within_an_episode(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: str
 ) -> None:
     # reacher-hard moves the target in the simulator's model, which no physics state holds
-    extra = (*EXACT_TASKS[task], "--param", "eval_every=0", *OFTEN)
+    extra = (*EXACT_TASKS[task], "--param", "eval_every=0", *EVERY_UNIT)
     assert run.main(command(tmp_path / "whole", "pompc_adaptive_fkl", task, *extra)) == 0
     cut = command(tmp_path / "cut", "pompc_adaptive_fkl", task, *extra)
-    cut_and_resume(monkeypatch, cut, [("explore", 8), ("pretrain", 30), ("learn", 11)])
+    cut_and_resume(monkeypatch, cut, [("explore", 8), ("pretrain", 30), ("_take", 11)])
     assert differences(tmp_path / "whole", tmp_path / "cut") == []
 
 

@@ -27,6 +27,7 @@ TIMEOUT = 120.0  # seconds a test may take
 GOLDEN, AGREEMENT = "tests/test_golden.py", "tests/baselines/test_agreement.py"
 RULES = "tests/test_update_rules.py"
 HUMANOID = "tests/envs/test_humanoid_bench.py"
+RESUME = "tests/test_resume.py::test_every_member_resumes_exactly[pompc_adaptive_fkl]"
 
 
 def updates(member: str) -> str:
@@ -416,6 +417,50 @@ MUTATIONS = [
         'any("hurdle" in pair for pair',
         f"{HUMANOID}::test_collisions_cost_nine_tenths",
     ),
+    # --- resuming
+    Mutation(
+        "the warm start is not restored",
+        "trainer_state.py",
+        'trainer.actor.warm_start.copy_(state["warm_start"])',
+        "trainer.actor.warm_start.zero_()",
+        "tests/test_resume.py::test_mujoco_tasks_resume_exactly_within_an_episode"
+        "[dmc:cartpole-swingup]",
+    ),
+    Mutation(
+        "rewritten plans are not saved",
+        "replay.py",
+        'self.logs["plans"].mark(rows)',
+        "pass",
+        RESUME,
+    ),
+    Mutation(
+        "an episode is replayed without its last action",
+        "envs/view.py",
+        "for action in actions:",
+        "for action in actions[:-1]:",
+        "tests/envs/test_restoring.py::test_restored_within_an_episode[toy:point]",
+    ),
+    Mutation(
+        "the generators go on where the new process has them",
+        "trainer_state.py",
+        'trainer.generators.load_state_dict(state["generators"], trainer.seed, trainer.step)',
+        "pass",
+        RESUME,
+    ),
+    Mutation(
+        "a retired segment's rows are not written again",
+        "row_log.py",
+        "changed |= rest",
+        "pass",
+        "tests/test_checkpoint_store.py::test_a_log_restores_the_table_and_stays_small",
+    ),
+    Mutation(
+        "checksums are not compared",
+        "checkpoint_store.py",
+        'if digest.hexdigest() != entry["sha256"]:',
+        "if False:",
+        "tests/test_faults.py::test_a_damaged_checkpoint_is_refused_and_the_one_before_used"
+        "[a flipped bit]",
     # --- diagnostics and analysis
     Mutation(
         "gradient variance of groups for that of samples",

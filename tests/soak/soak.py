@@ -61,10 +61,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--async-envs", action="store_true")
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--each", type=int, default=3, help="of the kills, for each target")
-    parser.add_argument("--steps", type=int, default=600)
-    parser.add_argument("--eval-every", type=int, default=60)
+    parser.add_argument("--steps", type=int, default=600, help="of each environment")
+    parser.add_argument("--eval-every", type=int, default=60, help="steps of each environment")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
+    args.steps *= args.num_envs
+    args.eval_every *= args.num_envs
     if args.kills < args.each * len(TARGETED):
         parser.error(f"--kills {args.kills}: expected at least {args.each * len(TARGETED)}")
     return args
