@@ -461,6 +461,7 @@ MUTATIONS = [
         "if False:",
         "tests/test_faults.py::test_a_damaged_checkpoint_is_refused_and_the_one_before_used"
         "[a flipped bit]",
+    ),
     # --- diagnostics and analysis
     Mutation(
         "gradient variance of groups for that of samples",
