@@ -19,6 +19,8 @@ GIN ?= gin/tdmpc2_equiv.gin
 SCALE ?= gin/scale/laptop.gin
 ARGS ?=
 
+RUNS ?= baselines/results/laptop
+
 WORKERS ?= auto
 PYTEST_ARGS ?=
 BENCH ?= $(sort $(wildcard benchmarks/bench_*.py))
@@ -61,7 +63,8 @@ export CHECK_PYTHON
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
 	@echo "Variables: TASK STEPS SEED OUT GIN SCALE ARGS (run, smoke), SMOKE_STEPS (smoke),"
-	@echo "           PYTHON TORCH CONSTRAINTS (venv), WORKERS PYTEST_ARGS (test), BENCH (bench)"
+	@echo "           PYTHON TORCH CONSTRAINTS (venv), WORKERS PYTEST_ARGS (test), BENCH (bench),"
+	@echo "           RUNS (report)"
 
 .PHONY: venv
 venv: $(STAMP) ## create .venv and install the package with its development tools
@@ -96,6 +99,17 @@ smoke: SMOKE_OUT = $(or $(OUT),runs/smoke)
 smoke: venv ## the same training, about a minute of it
 	$(if $(OUT),,@rm -rf runs/smoke)
 	$(TRAIN) --steps $(SMOKE_STEPS) --out $(SMOKE_OUT) $(SMOKE_ARGS) $(ARGS)
+
+.PHONY: analysis
+analysis: report notebooks ## report on the committed results, and all notebooks executed
+
+.PHONY: report
+report: venv ## report on RUNS (the committed results) in report/index.html
+	$(PY) -m mppi_zoo.report $(RUNS) --out report
+
+.PHONY: notebooks
+notebooks: venv ## execute the notebooks in place
+	$(ONE_THREAD) $(PY) notebooks/execute.py
 
 .PHONY: test
 test: lint ## format check, lint, types, then all tests

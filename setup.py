@@ -67,7 +67,7 @@ setup(
     license="MIT",
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=["mppi_zoo", "mppi_zoo.*"]),
-    package_data={"mppi_zoo": ["py.typed"]},
+    package_data={"mppi_zoo": ["py.typed"], "mppi_zoo.analysis": ["report.html.j2"]},
     install_requires=[
         "torch>=2.6",
         "numpy>=1.26",
@@ -82,12 +82,17 @@ setup(
         "psutil>=5.9",
         "pandas>=2.1",
         "matplotlib>=3.8",
+        "scipy>=1.11",
+        "jinja2>=3.1",
         "imageio>=2.31",
         "imageio-ffmpeg>=0.4.9",
     ],
     extras_require={
         "dev": [
             "hypothesis>=6.100",
+            "ipykernel>=6.29",
+            "nbclient>=0.10",
+            "nbformat>=5.10",
             "pyright>=1.1.380",
             "pytest>=8",
             "pytest-xdist>=3.5",

@@ -15,54 +15,44 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from mppi_zoo.curves import read_metrics
+from mppi_zoo import analysis
+from mppi_zoo.analysis import HARD, figures, pick
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "baselines" / "results" / "laptop"
 IMAGES = ROOT / "docs" / "images"
-MEMBERS = {
-    "tdmpc2_equiv": ("TD-MPC2-equivalent", "#0072B2"),
-    "pompc_adaptive_fkl": ("PO-MPC, adaptive (forward KL)", "#D55E00"),
-    "bmpc_equiv": ("BMPC-equivalent", "#009E73"),
-}
-RELEASED = {
-    "tdmpc2_released": ("TD-MPC2, released program (1 seed)", "#0072B2"),
-    "bmpc_released": ("BMPC, released program (1 seed)", "#009E73"),
-}
-
-
-def evaluations(folder: Path) -> pd.Series:
-    """Evaluated return of the planner by agent step."""
-    table = read_metrics(folder)
-    rows = table[(table["split"] == "eval") & (table["metric"] == "episode_return")]
-    return pd.Series(rows["value"].to_numpy(), index=rows["step"].to_numpy())
+MEMBERS = ("tdmpc2_equiv", "pompc_adaptive_fkl", "bmpc_equiv")
 
 
 def learning_curves(out: Path) -> None:
     """Members on walker-walk at laptop scale beside the released programs."""
-    figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
-    for member, (label, colour) in MEMBERS.items():
-        runs = [evaluations(f) for f in sorted(RESULTS.glob(f"{member}_s*"))]
-        if not runs:
-            continue
-        table = pd.concat(runs, axis=1).dropna()
-        steps = table.index.to_numpy()
-        axes.plot(steps, table.mean(axis=1), color=colour, label=f"{label} ({len(runs)} seeds)")
-        axes.fill_between(steps, table.min(axis=1), table.max(axis=1), color=colour, alpha=0.2)
-    published = pd.read_csv(ROOT / "baselines" / "published" / "laptop_reference.csv")
-    for algorithm, (label, colour) in RELEASED.items():
-        rows = published[
-            (published["algorithm"] == algorithm) & (published["task"] == "walker-walk")
-        ]
-        axes.plot(rows["agent_step"], rows["episode_return"], "--", color=colour, label=label)
-    axes.set_xlabel("agent steps (two environment frames each)")
-    axes.set_ylabel("evaluated episode return, planner")
-    axes.set_title("dmc:walker-walk at laptop scale")
-    axes.set_xlim(left=0)
-    axes.set_ylim(0, 1000)
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize=9)
+    runs = analysis.evaluations(analysis.load_runs([RESULTS]).table)
+    runs = pd.concat([pick(runs, algorithm=member, task="walker-walk") for member in MEMBERS])
+    released = pick(analysis.load_published(["laptop"]), task="walker-walk")
+    drawn = analysis.curves(analysis.combine(runs, released), "agent_step")
+    figures.learning_curves(drawn, "agent_step").savefig(out, dpi=110)
+
+
+def published(out: Path, upto: int = 2_000_000) -> None:
+    """Mean over the seven hard DMControl tasks, each source by itself."""
+    table = pick(analysis.load_published(["tdmpc2", "bmpc_4M", "boom", "simba"]), task=HARD)
+    table = pick(table, algorithm=["tdmpc2", "bmpc", "boom", "bro", "sac_simba"])
+    # BOOM's TD-MPC2 is TD-MPC2's own data
+    table = table[~(table["source"].eq("boom") & table["algorithm"].eq("tdmpc2"))]
+    points = []
+    for step in range(100_000, upto + 1, 100_000):
+        here = table[table["frames"] == step]
+        points.append(analysis.mean_over_tasks(here).assign(step=step))
+    means = pd.concat(points)
+    assert (means["tasks"] == len(HARD)).all()
+    means["seeds"], means["interval"] = pd.NA, means["low"].map(_kind)
+    title = "mean return over 7 dog and humanoid tasks"
+    figure = figures.panels({title: means}, "frames", legend_seeds=False)
     figure.savefig(out, dpi=110)
+
+
+def _kind(low: float) -> str:
+    return "" if pd.isna(low) else "95 % interval"
 
 
 def walker_strip(run: Path, out: Path, images: int = 7, every: int = 6) -> None:
@@ -88,5 +78,6 @@ if __name__ == "__main__":
     args = parser.parse_args()
     IMAGES.mkdir(parents=True, exist_ok=True)
     learning_curves(IMAGES / "learning_curve.png")
+    published(IMAGES / "published.png")
     if args.walker is not None:
         walker_strip(args.walker, IMAGES / "walker.png")

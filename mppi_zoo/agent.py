@@ -207,6 +207,15 @@ class POMPCAgent:
     def _replan_now(self, obs: Tensor) -> Gaussian:
         return self.replan(obs, self.draw_plan_noise(obs.shape[0], self._replan_generator)).dist
 
+    @contextlib.contextmanager
+    def draws_undone(self) -> Iterator[None]:
+        """What a prior draws inside counts as not drawn: looking at it never shifts training."""
+        state = self._replan_generator.get_state()
+        try:
+            yield
+        finally:
+            self._replan_generator.set_state(state)
+
     # --- learning ----------------------------------------------------------------------------
 
     def draw_update_noise(self, batch: Batch, generator: torch.Generator) -> UpdateNoise:

@@ -21,6 +21,9 @@ class Episodes(NamedTuple):
     returns: np.ndarray  # [N] undiscounted
     lengths: np.ndarray  # [N] agent steps
     frames: list[np.ndarray]  # images of the first episode, empty unless asked for
+    obs: np.ndarray  # [S+1, N, O], S the longest length; meaningless after an episode's end
+    rewards: np.ndarray  # [S, N], 0 after the end
+    terminated: np.ndarray  # [N] bool, whether the episode ended for good (else: time limit)
     no_film: str = ""  # why there are none although they were asked for
 
     def figures(self) -> dict[str, float]:
@@ -68,20 +71,33 @@ def run_episodes(
     obs = envs.reset()
     returns, lengths = np.zeros(envs.num_envs), np.zeros(envs.num_envs, dtype=np.int64)
     running = np.ones(envs.num_envs, dtype=bool)
+    ended = np.zeros(envs.num_envs, dtype=bool)
+    trace, rewards = [obs.copy()], []
     camera = Camera(envs, film)
     camera.take()
     while running.any():
         each_step()
         obs, reward, terminated, truncated = envs.step(act(obs))
-        returns += np.where(running, reward.astype(np.float64), 0.0)
+        rewards.append(np.where(running, reward.astype(np.float64), 0.0))
+        returns += rewards[-1]
         lengths += running
+        ended |= running & terminated
+        trace.append(obs.copy())
         if running[0]:
             camera.take()
         done = terminated | truncated
         running &= ~done
         if done.any() and running.any():
             obs = envs.reset(done)
-    return Episodes(returns, lengths, camera.frames, camera.error)
+    return Episodes(
+        returns,
+        lengths,
+        camera.frames,
+        np.stack(trace),
+        np.stack(rewards),
+        ended,
+        camera.error,
+    )
 
 
 class Evaluator:

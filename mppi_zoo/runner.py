@@ -14,6 +14,7 @@ from mppi_zoo.actor import Actor
 from mppi_zoo.agent import POMPCAgent
 from mppi_zoo.base import Gaussian
 from mppi_zoo.checkpoint import save_agent
+from mppi_zoo.diagnostics import Diagnostics
 from mppi_zoo.envs import EpisodeVector
 from mppi_zoo.evaluation import Evaluator
 from mppi_zoo.generators import Generators
@@ -66,6 +67,7 @@ class Trainer:
         self.logger, self.progress, self.folder, self.film = logger, progress, folder, film
         self.seed = seed
         self.generators = Generators.from_seed(seed, agent.device)
+        self.diagnostics = Diagnostics(seed)
         self.actor = Actor(agent, envs.num_envs, self.generators.acting)
         self.health = HealthCheck(folder)
         self.seed_steps = options.seed_phase(envs.spec.episode_length)
@@ -248,6 +250,8 @@ class Trainer:
         self.evaluation_due = False
         self.logger.write(self.step, "eval", planner.figures())
         self.logger.write(self.step, "eval_policy", policy.figures())
+        diagnosed = self.diagnostics.figures(self.agent, self.replay, self.step, planner, policy)
+        self.logger.write(self.step, "diagnostic", diagnosed)
         self.logger.timing(self.step, {"evaluation_s": time.perf_counter() - begun})
         mean = float(planner.returns.mean())
         checkpoints = self.folder / "checkpoints"

@@ -462,6 +462,49 @@ MUTATIONS = [
         "tests/test_faults.py::test_a_damaged_checkpoint_is_refused_and_the_one_before_used"
         "[a flipped bit]",
     ),
+    # --- diagnostics and analysis
+    Mutation(
+        "gradient variance of groups for that of samples",
+        "diagnostics.py",
+        "return between * (z.shape[-2] // groups)",
+        "return between",
+        "tests/test_diagnostics.py::test_gradient_variance_is_that_of_single_samples",
+    ),
+    Mutation(
+        "a terminated episode's tail is bootstrapped",
+        "diagnostics.py",
+        "tail = np.where(episodes.terminated, 0.0, ",
+        "tail = np.where(False, 0.0, ",
+        "tests/test_diagnostics.py::test_value_return_is_the_discounted_sum",
+    ),
+    Mutation(
+        "looking at a prior spends its draws",
+        "agent.py",
+        "            self._replan_generator.set_state(state)",
+        "            pass",
+        "tests/test_diagnostics.py::test_training_is_the_same_without[True]",
+    ),
+    Mutation(
+        "interquartile mean cuts a third",
+        "analysis/statistics.py",
+        "cut = flat.shape[-1] // 4",
+        "cut = flat.shape[-1] // 3",
+        "tests/analysis/test_statistics.py::test_iqm_is_the_trimmed_mean",
+    ),
+    Mutation(
+        "published frames read as agent steps",
+        "analysis/published.py",
+        'rows["agent_step"] = rows["step"] // repeat',
+        'rows["agent_step"] = rows["step"]',
+        "tests/analysis/test_published.py::test_steps_have_both_units",
+    ),
+    Mutation(
+        "runs that got furthest alone make the end of a mean",
+        "analysis/aggregate.py",
+        'values="value").dropna()',
+        'values="value").ffill()',
+        "tests/analysis/test_runs.py::test_curves_of_one_two_and_three_seeds",
+    ),
 ]
 
 

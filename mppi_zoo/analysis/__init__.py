@@ -1,0 +1,50 @@
+"""From run folders and published files to the comparisons that a paper shows.
+
+>>> from mppi_zoo import analysis
+>>> runs = analysis.load_runs(["runs"])
+>>> returns = analysis.evaluations(runs.table)
+>>> curves = analysis.curves(returns, "agent_step")
+
+The table's columns are in :mod:`mppi_zoo.analysis.schema`. Robots, step units and sources are never
+mixed: functions raise :class:`MixedError` or keep them as separate series.
+"""
+
+from mppi_zoo.analysis.aggregate import (
+    areas,
+    by_task,
+    common_step,
+    curves,
+    estimates,
+    evaluations,
+    improvements,
+    mean_over_tasks,
+    on_grid,
+    sample_efficiency,
+    scores_at,
+)
+from mppi_zoo.analysis.published import HARD, SOURCES, load_published
+from mppi_zoo.analysis.runs import Run, Runs, load_runs
+from mppi_zoo.analysis.schema import MixedError, combine, pick
+
+__all__ = [
+    "HARD",
+    "SOURCES",
+    "MixedError",
+    "Run",
+    "Runs",
+    "areas",
+    "by_task",
+    "combine",
+    "common_step",
+    "curves",
+    "estimates",
+    "evaluations",
+    "improvements",
+    "load_published",
+    "load_runs",
+    "mean_over_tasks",
+    "on_grid",
+    "pick",
+    "sample_efficiency",
+    "scores_at",
+]

@@ -1,0 +1,318 @@
+"""From the one table to what a paper shows: curves, final scores, aggregates over tasks.
+
+Every function keeps sources and algorithms apart and refuses to mix robots or step units.
+"""
+
+# pandas annotates frame[mask] as a series and group keys as any scalar, which fails these checks:
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
+# pyright: reportGeneralTypeIssues=false, reportReturnType=false, reportIndexIssue=false
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from mppi_zoo.analysis import schema, statistics
+from mppi_zoo.analysis.schema import CI, SERIES, STD, WHERE, MixedError
+
+EXTREMES = "lowest to highest seed"
+Z95 = 1.959964  # of the normal distribution: published intervals to standard errors and back
+
+
+def evaluations(table: pd.DataFrame, split: str = "planner") -> pd.DataFrame:
+    """The evaluated episode returns."""
+    return schema.pick(table, split=split, metric="episode_return")
+
+
+def curves(table: pd.DataFrame, unit: str) -> pd.DataFrame:
+    """Mean and interval at each step, by source, algorithm and task.
+
+    Single runs: Student's 95 % interval from three runs on, lowest to highest of two. Only steps
+    that all runs of a curve have are kept, since a mean over those that got that far would jump.
+    Rows already averaged at the source keep their mean and interval.
+
+    Args:
+        table: one split and metric.
+        unit: of the steps, "agent_step" or "frames".
+
+    Returns:
+        Columns source, algorithm, benchmark, robot, task, step, value, low, high, interval, seeds.
+
+    Raises:
+        MixedError: robots, step units, splits or metrics are mixed.
+    """
+    schema.one(table, "split", "metric")
+    schema.check_robots(table)
+    schema.step_unit(table, unit)
+    rows = []
+    for key, part in table.groupby([*SERIES, *WHERE], sort=False):
+        single = part["seeds"].eq(1).fillna(False)
+        if single.any() and not single.all():
+            raise MixedError(f"{key} has single runs and averages: keep one of them")
+        if single.all():
+            points = _of_runs(part, unit)
+        else:
+            names = ["value", "low", "high", "interval", "seeds"]
+            points = part.rename(columns={unit: "step"})[["step", *names]]
+        keys = dict(zip([*SERIES, *WHERE], key, strict=True))
+        rows.append(points.sort_values("step").assign(**keys))
+    columns = [*SERIES, *WHERE, "step", "value", "low", "high", "interval", "seeds"]
+    return pd.concat(rows, ignore_index=True)[columns] if rows else pd.DataFrame(columns=columns)
+
+
+def _of_runs(part: pd.DataFrame, unit: str) -> pd.DataFrame:
+    by_run = part.pivot_table(index=unit, columns="run", values="value").dropna()
+    values = by_run.to_numpy()
+    count = values.shape[1]
+    if count >= statistics.FEWEST_FOR_INTERVAL:
+        bounds = np.array([statistics.mean_interval(row) for row in values]).reshape(-1, 2)
+        kind = CI
+    else:
+        bounds = np.stack([values.min(1), values.max(1)], 1) if count == 2 else values * np.nan
+        bounds = np.broadcast_to(bounds, (len(values), 2))
+        kind = EXTREMES if count == 2 else ""
+    return pd.DataFrame(
+        {
+            "step": by_run.index,
+            "value": values.mean(1),
+            "low": bounds[:, 0],
+            "high": bounds[:, 1],
+            "interval": kind,
+            "seeds": count,
+        }
+    )
+
+
+def scores_at(
+    table: pd.DataFrame, step: int | None, unit: str, tasks: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """The rows measured at exactly one step, or at each run's last one.
+
+    Args:
+        step: in ``unit``; None: the last, which all runs on a task must share.
+        tasks: that every algorithm must have; None: those that any has.
+
+    Raises:
+        ValueError: an algorithm lacks a task at that step, so that its mean would be over others.
+        MixedError: robots or step units are mixed, or last steps differ.
+    """
+    schema.one(table, "split", "metric")
+    schema.check_robots(table)
+    schema.step_unit(table, unit)
+    if tasks is not None:
+        table = schema.pick(table, task=list(tasks))
+    if step is None:
+        rows = table.loc[table.groupby(["source", "run"])[unit].idxmax()]
+        for task, part in rows.groupby("task"):
+            if part[unit].nunique() > 1:
+                ends = ", ".join(f"{end:,}" for end in sorted(part[unit].unique()))
+                raise MixedError(
+                    f"runs on {task} end at different steps ({ends}): name a step, e.g. by "
+                    "common_step"
+                )
+    else:
+        rows = table[table[unit] == step]
+    for key, part in table.groupby(SERIES):
+        here = rows[(rows[SERIES] == list(key)).all(axis=1)]
+        wanted = set(part["task"]) if tasks is None else set(tasks)
+        lacking = sorted(wanted - set(here["task"]))
+        if lacking:
+            at = "at all" if step is None else f"at {step:,} {schema.STEP_UNITS[unit]}"
+            raise ValueError(
+                f"{' of '.join(reversed(key))} has no figure {at} for {', '.join(lacking)}: choose "
+                "another step or fewer tasks, or interpolate by on_grid"
+            )
+    return rows.reset_index(drop=True)
+
+
+def common_step(table: pd.DataFrame, unit: str) -> int | None:
+    """The last step at which all runs were measured; None if there is none."""
+    schema.step_unit(table, unit)
+    runs = table.groupby(["source", "run"])[unit]
+    shared = set.intersection(*(set(steps) for _, steps in runs)) if len(table) else set()
+    return int(max(shared)) if shared else None
+
+
+def mean_over_tasks(scores: pd.DataFrame) -> pd.DataFrame:
+    """Mean over tasks of the mean over runs, by source and algorithm, all tasks weighing the same.
+
+    The interval, where each task has one (three runs or more, or a published 95 % interval),
+    takes the tasks as independent.
+
+    Returns:
+        Columns source, algorithm, tasks, runs (<NA> where the source does not say), value, low,
+        high.
+
+    Raises:
+        MixedError: two benchmarks, whose returns differ in scale, or series with other tasks.
+    """
+    schema.one(scores, "benchmark", "split", "metric")
+    schema.check_robots(scores)
+    schema.check_tasks(scores)
+    rows = []
+    for key, part in scores.groupby(SERIES, sort=False):
+        tasks = [_task_mean(task) for _, task in part.groupby("task")]
+        value = float(np.mean([mean for mean, _ in tasks]))
+        half = Z95 * float(np.sqrt(np.sum([error**2 for _, error in tasks]))) / len(tasks)
+        facts = {"tasks": len(tasks), "runs": part["seeds"].sum(skipna=False), "value": value}
+        facts |= {"low": value - half, "high": value + half}
+        rows.append({**dict(zip(SERIES, key, strict=True)), **facts})
+    return pd.DataFrame(rows)
+
+
+def _task_mean(part: pd.DataFrame) -> tuple[float, float]:
+    """Mean and its standard error on one task; the latter nan where it is unknown."""
+    values = part["value"].to_numpy()
+    if len(part) == 1:
+        known = part["interval"].iloc[0] == CI
+        width = float(part["high"].iloc[0] - part["low"].iloc[0])
+        return float(values[0]), width / (2 * Z95) if known else float("nan")
+    if len(part) < statistics.FEWEST_FOR_INTERVAL:
+        return float(values.mean()), float("nan")
+    return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))
+
+
+def by_task(scores: pd.DataFrame) -> dict[tuple[str, str], dict[str, np.ndarray]]:
+    """Scores of single runs, [runs] by task by (source, algorithm): what the bootstrap reads.
+
+    Raises:
+        MixedError: the rows are averages over seeds, or robots or benchmarks are mixed.
+    """
+    schema.one(scores, "benchmark", "split", "metric")
+    schema.check_robots(scores)
+    averaged = scores[~scores["seeds"].eq(1).fillna(False)]
+    if len(averaged):
+        raise MixedError(
+            f"{averaged['source'].iloc[0]} gives means over seeds: the bootstrap needs single runs"
+        )
+    return {
+        (str(source), str(algorithm)): {
+            str(task): group["value"].to_numpy() for task, group in part.groupby("task")
+        }
+        for (source, algorithm), part in scores.groupby(SERIES, sort=False)
+    }
+
+
+def estimates(
+    scores: pd.DataFrame, statistic: Callable[[np.ndarray], np.ndarray] = statistics.iqm
+) -> pd.DataFrame:
+    """A statistic over all runs and tasks with its stratified bootstrap interval.
+
+    Returns:
+        Columns source, algorithm, value, low, high, tasks, runs.
+
+    Raises:
+        MixedError: see :func:`by_task`; or series with other tasks.
+        ValueError: see :func:`mppi_zoo.analysis.statistics.matrix`.
+    """
+    schema.check_tasks(scores)
+    rows = []
+    for key, tasks in by_task(scores).items():
+        found = statistics.bootstrap(statistic, list(tasks.values()))
+        interval = dict(zip(("value", "low", "high"), map(float, found), strict=True))
+        counts = {"tasks": len(tasks), "runs": sum(map(len, tasks.values()))}
+        rows.append({**dict(zip(SERIES, key, strict=True)), **interval, **counts})
+    return pd.DataFrame(rows)
+
+
+def improvements(scores: pd.DataFrame) -> pd.DataFrame:
+    """Probability that a run of X beats one of Y on a task drawn at random, for each pair.
+
+    Only tasks that both have are used.
+
+    Returns:
+        Columns x, y ((source, algorithm) each), value, low, high, tasks.
+    """
+    found, rows = by_task(scores), []
+    for number, (x, ours) in enumerate(found.items()):
+        for y, theirs in list(found.items())[number + 1 :]:
+            shared = [task for task in ours if task in theirs]
+            if not shared:
+                continue
+            pair = [[group[task] for task in shared] for group in (ours, theirs)]
+            estimate = statistics.bootstrap(statistics.improvement, *pair)
+            interval = dict(zip(("value", "low", "high"), map(float, estimate), strict=True))
+            rows.append({"x": x, "y": y, **interval, "tasks": len(shared)})
+    return pd.DataFrame(rows)
+
+
+def on_grid(table: pd.DataFrame, steps: Sequence[int], unit: str) -> pd.DataFrame:
+    """Each run interpolated linearly to the given steps; runs that end before them lack those.
+
+    For runs evaluated at different steps; never extrapolates.
+    """
+    schema.step_unit(table, unit)
+    other = "frames" if unit == "agent_step" else "agent_step"
+    grid, parts = np.asarray(sorted(steps), dtype=np.int64), []
+    for _, run in table.groupby(["source", "run", "split", "metric"], sort=False):
+        run = run.sort_values(unit).drop_duplicates(unit)
+        known = run[unit].to_numpy()
+        inside = grid[(grid >= known[0]) & (grid <= known[-1])]
+        new = pd.DataFrame({unit: inside})
+        for name in ("value", "low", "high", other):
+            new[name] = np.interp(inside, known, run[name].to_numpy())
+        constant = run.iloc[0].drop([unit, other, "value", "low", "high"]).to_dict()
+        parts.append(new.assign(**constant))
+    return schema.combine(*parts)
+
+
+def sample_efficiency(
+    table: pd.DataFrame, unit: str, statistic: Callable[[np.ndarray], np.ndarray] = statistics.iqm
+) -> pd.DataFrame:
+    """A statistic over all tasks and runs at each step that all runs of an algorithm have.
+
+    Returns:
+        Columns source, algorithm, step, value, low, high, tasks, runs.
+    """
+    schema.step_unit(table, unit)
+    schema.check_tasks(table)
+    parts = []
+    for _, group in table.groupby(SERIES, sort=False):
+        counts = group.groupby(unit)["run"].nunique()
+        for step in counts.index[counts == group["run"].nunique()]:
+            parts.append(estimates(group[group[unit] == step], statistic).assign(step=int(step)))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def areas(table: pd.DataFrame, unit: str) -> pd.DataFrame:
+    """Area under each run's curve divided by its length, up to the last step that all runs on a
+    task reached: mean return while learning.
+
+    Returns:
+        One row a run: the table's columns with the area in ``value`` and ``unit`` at that step.
+    """
+    schema.one(table, "split", "metric")
+    schema.step_unit(table, unit)
+    rows = []
+    for _, task in table.groupby(WHERE, sort=False):
+        last = task.groupby(["source", "run"])[unit].max().min()
+        first = task.groupby(["source", "run"])[unit].min().max()
+        for _, run in task.groupby(["source", "run"], sort=False):
+            curve = run.sort_values(unit).drop_duplicates(unit)
+            steps = curve[unit].to_numpy()
+            grid = np.unique([first, *steps[(steps >= first) & (steps <= last)], last])
+            if len(grid) < 2:
+                continue
+            values = np.interp(grid, steps, curve["value"].to_numpy())
+            row = curve.iloc[-1].to_dict()
+            rows.append({**row, unit: last, "value": statistics.area_under_curve(grid, values)})
+    return pd.DataFrame(rows)
+
+
+__all__ = [
+    "EXTREMES",
+    "STD",
+    "areas",
+    "by_task",
+    "common_step",
+    "curves",
+    "estimates",
+    "evaluations",
+    "improvements",
+    "mean_over_tasks",
+    "on_grid",
+    "sample_efficiency",
+    "scores_at",
+]

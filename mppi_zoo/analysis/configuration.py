@@ -1,0 +1,87 @@
+"""Reading ``config.gin`` of a run folder, and telling configurations apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+# What may differ between two runs of one method: how long, when it was looked at and kept.
+SCHEDULE = frozenset(
+    {
+        "steps",
+        "eval_every",
+        "eval_episodes",
+        "task",
+        "TrainingOptions.log_every",
+        "TrainingOptions.steps",
+        "TrainingOptions.eval_every",
+        "TrainingOptions.eval_episodes",
+        "TrainingOptions.checkpoint_minutes",
+        "TrainingOptions.checkpoints_kept",
+        "EnvOptions.time_out",
+        "Experiment.task",
+    }
+)
+
+
+def parse_settings(text: str) -> dict[str, str]:
+    """Names and values, as text, of an operative gin configuration; macros are filled in.
+
+    Raises:
+        ValueError: a line that is no binding.
+    """
+    settings: dict[str, str] = {}
+    pending = ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        line = line.split("#")[0].rstrip() if not pending else line.rstrip()
+        if not line.strip() and not pending:
+            continue
+        pending += line.strip().removesuffix("\\")
+        if line.endswith("\\") or _open(pending):
+            continue
+        name, equals, value = pending.partition("=")
+        if not equals:
+            raise ValueError(f"line {number} is {pending!r}, expected NAME = VALUE")
+        settings[name.strip()] = value.strip()
+        pending = ""
+    if pending:
+        raise ValueError(f"the file ends within {pending!r}")
+    macros = {name: value for name, value in settings.items() if "." not in name}
+    return {n: macros.get(v[1:], v) if v.startswith("%") else v for n, v in settings.items()}
+
+
+def _open(text: str) -> bool:
+    return any(text.count(a) > text.count(b) for a, b in ("()", "[]", "{}"))
+
+
+def identity(settings: dict[str, str]) -> dict[str, str]:
+    """The settings that make a method what it is; macros are left out, as their users name them."""
+    return {n: v for n, v in settings.items() if n not in SCHEDULE and "." in n}
+
+
+def differences(configurations: Sequence[dict[str, str]]) -> dict[str, list[str | None]]:
+    """Names whose values are not the same in all configurations, with the value in each."""
+    names = sorted(set().union(*configurations)) if configurations else []
+    found: dict[str, list[str | None]] = {}
+    for name in names:
+        values = [settings.get(name) for settings in configurations]
+        if len(set(values)) > 1:
+            found[name] = values
+    return found
+
+
+def labels(members: Sequence[str], identities: Sequence[dict[str, str]]) -> list[str]:
+    """One label a run: its member, and in brackets what sets it apart from the member's others."""
+    result = []
+    for member, own in zip(members, identities, strict=True):
+        rivals = [i for m, i in zip(members, identities, strict=True) if m == member]
+        parts = [f"{_short(name)}={own.get(name, 'absent')}" for name in differences(rivals)]
+        shown = parts if len(parts) <= 3 else [*parts[:3], f"{len(parts) - 3} more"]
+        if len(parts) > 3:  # what is not shown must still tell runs apart
+            distinct = sorted({str(sorted(i.items())) for i in rivals})
+            shown.append(f"variant {1 + distinct.index(str(sorted(own.items())))}")
+        result.append(f"{member} [{', '.join(shown)}]" if shown else member)
+    return result
+
+
+def _short(name: str) -> str:
+    return name.rsplit(".", 1)[-1] if name.startswith("KLObjective.") else name

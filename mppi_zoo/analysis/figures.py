@@ -1,0 +1,317 @@
+"""Figures as a paper has them, from the tables of :mod:`mppi_zoo.analysis.aggregate`.
+
+Made without pyplot: no global state, no display. Each returns a matplotlib figure.
+"""
+
+# pandas annotates frame[mask] as a series and group keys as any scalar, which fails these checks:
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
+# pyright: reportGeneralTypeIssues=false, reportReturnType=false, reportIndexIssue=false
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import EngFormatter, MaxNLocator
+
+from mppi_zoo.analysis import names, schema, statistics
+from mppi_zoo.analysis.aggregate import by_task
+from mppi_zoo.analysis.schema import SERIES, WHERE
+from mppi_zoo.curves import GREY
+
+RC = {
+    "font.size": 11,
+    "axes.titlesize": 12,
+    "axes.labelsize": 11,
+    "legend.fontsize": 10.5,
+    "xtick.labelsize": 10,
+    "ytick.labelsize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#E2E2E2",
+    "grid.linewidth": 0.8,
+    "axes.axisbelow": True,
+    "lines.linewidth": 2,
+    "svg.hashsalt": "mppi_zoo",  # equal figures give equal files
+}
+Key = tuple[str, str]
+
+
+def canvas(width: float, height: float, rows: int = 1, columns: int = 1, **options: Any) -> Any:
+    """A figure and its axes [rows, columns]."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def styled(make: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Draw with the house settings, whatever the user's are."""
+
+    def drawn(*arguments: Any, **options: Any) -> Figure:
+        with matplotlib.rc_context({**matplotlib.rcParamsDefault, **RC, "backend": "agg"}):
+            return make(*arguments, **options)
+
+    drawn.__doc__, drawn.__name__ = make.__doc__, make.__name__
+    return drawn
+
+
+def step_axis(axes: Axes, unit: str) -> None:
+    """Label and format the axis of steps."""
+    axes.set_xlabel(schema.STEP_UNITS[unit])
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+
+
+def line(axes: Axes, points: pd.DataFrame, style: names.Style, **options: Any) -> None:
+    """One curve with its interval shaded."""
+    steps = points["step"].to_numpy()
+    look = {"color": style.colour, "linestyle": style.line, "marker": style.marker}
+    look |= {"markersize": 5, "markevery": max(1, len(steps) // 8), "zorder": 3}
+    axes.plot(steps, points["value"].to_numpy(), **{**look, **options})
+    low, high = points["low"].to_numpy(float), points["high"].to_numpy(float)
+    if np.isfinite(low).any():
+        axes.fill_between(steps, low, high, color=style.colour, alpha=0.15, linewidth=0, zorder=2)
+
+
+def legend(figure: Figure, entries: Sequence[tuple[str, names.Style]], columns: int = 2) -> None:
+    """One legend for all axes, below them; long entries are wrapped, the figure grows with them."""
+    width, height = figure.get_size_inches()
+    entries = [
+        (textwrap.fill(text, int(13 * width / columns) - 8), style) for text, style in entries
+    ]
+    extra = sum(text.count("\n") for text, _ in entries)
+    figure.set_size_inches(width, height + 0.2 * extra)
+    handles = [
+        Line2D([], [], color=s.colour, linestyle=s.line, marker=s.marker, label=text)
+        for text, s in entries
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
+
+
+def _counted(style: names.Style, part: pd.DataFrame, seeds_too: bool = True) -> str:
+    """Label with seeds and the meaning of the band."""
+    counts = part["seeds"].dropna()
+    seeds = names.seeds(None if counts.empty else int(counts.min()))
+    if len(counts) and counts.min() != counts.max():
+        seeds = f"{int(counts.min())} to {int(counts.max())} seeds"
+    facts = [seeds] if seeds_too else []
+    facts += [kind for kind in part["interval"].unique() if kind]
+    return f"{style.label} ({'; '.join(facts)})" if facts else style.label
+
+
+@styled
+def learning_curves(
+    curves: pd.DataFrame,
+    unit: str,
+    *,
+    quantity: str = "episode return",
+    columns: int = 3,
+    limit: float | None = None,
+    extra: Sequence[tuple[pd.DataFrame, str]] = (),
+) -> Figure:
+    """A panel a task; every algorithm with its interval.
+
+    Args:
+        curves: of :func:`aggregate.curves`.
+        unit: of their steps.
+        quantity: on the y axis.
+        columns: panels in a row.
+        limit: of the x axis.
+        extra: further curves drawn thin and dotted in the same colours, each with what it is
+            called, e.g. the bare policy's.
+    """
+    tasks = list(dict.fromkeys(curves[WHERE].itertuples(index=False, name=None)))
+    columns = min(columns, len(tasks))
+    rows = math.ceil(len(tasks) / columns)
+    styles = names.styles(curves[SERIES].itertuples(index=False, name=None))
+    width = 7.5 if columns == 1 else 3.6 * columns
+    height = (3.6 if columns == 1 else 2.7) * rows + 0.5 + 0.25 * len(styles) / (1 + (columns > 1))
+    figure, axes = canvas(width, height, rows, columns)
+    for panel, task in zip(axes.flat, tasks, strict=False):
+        here = curves[(curves[WHERE] == list(task)).all(axis=1)]
+        for key, part in here.groupby(SERIES, sort=False):
+            line(panel, part, styles[key])
+        for table, _ in extra:
+            same = table[(table[WHERE] == list(task)).all(axis=1)]
+            for key, part in same.groupby(SERIES, sort=False):
+                if key in styles:
+                    thin = {"linewidth": 1.3, "linestyle": (0, (1, 1)), "marker": ""}
+                    look = styles[key]
+                    panel.plot(part["step"], part["value"], color=look.colour, zorder=2, **thin)
+        benchmark, robot, name = task
+        panel.set_title(name if robot == "own" else f"{robot}: {name}", loc="left")
+        step_axis(panel, unit)
+        _returns_axis(panel, benchmark, quantity, limit)
+        if panel not in axes[:, 0]:
+            panel.set_ylabel("")
+    for panel in axes.flat[len(tasks) :]:
+        panel.set_visible(False)
+    entries = []
+    for key, part in curves.groupby(SERIES, sort=False):
+        style = styles[key]
+        entries.append((_counted(style, part), style))
+    entries += [(text, names.Style(text, GREY, (0, (1, 1)), "")) for _, text in extra]
+    legend(figure, entries, 1 if columns < 3 else 2)
+    return figure
+
+
+def _returns_axis(axes: Axes, benchmark: str, quantity: str, limit: float | None) -> None:
+    axes.set_ylabel(quantity)
+    if limit is not None:
+        axes.set_xlim(0, limit)
+    elif axes.get_xlim()[0] > -0.2 * axes.get_xlim()[1]:
+        axes.set_xlim(left=0)
+    if benchmark in schema.RETURN_RANGE and quantity == "episode return":
+        low, high = schema.RETURN_RANGE[benchmark]
+        axes.set_ylim(low, high)
+
+
+@styled
+def interval_bars(tables: Mapping[str, pd.DataFrame], quantity: str = "episode return") -> Figure:
+    """Estimates with intervals, of :func:`aggregate.estimates`, a panel a statistic."""
+    series = [k for t in tables.values() for k in t[SERIES].itertuples(index=False, name=None)]
+    styles = names.styles(series)
+    order = list(styles)[::-1]
+    named = [textwrap.fill(styles[key].label, 48) for key in order]
+    longest = max(len(part) for text in named for part in text.split("\n"))
+    width = 0.085 * longest + 3.0 * len(tables)
+    lines = 1 + max(text.count("\n") for text in named)
+    figure, axes = canvas(
+        width, 0.9 + (0.22 + 0.2 * lines) * len(order), 1, len(tables), sharey=True
+    )
+    for panel, (title, table) in zip(axes.flat, tables.items(), strict=True):
+        for row in table.itertuples():
+            style = styles[(row.source, row.algorithm)]
+            at = order.index((row.source, row.algorithm))
+            if np.isfinite(row.low):
+                span = [row.low, row.high]
+                panel.plot(span, [at, at], color=style.colour, linewidth=9, alpha=0.35)
+            panel.plot([row.value], [at], "|", color=style.colour, markersize=15, markeredgewidth=3)
+        panel.set_title(title, loc="left")
+        panel.set_yticks(range(len(order)), named)
+        panel.set_ylim(-0.6, len(order) - 0.4)
+        panel.grid(axis="y", visible=False)
+        panel.set_xlabel(quantity)
+        panel.xaxis.set_major_locator(MaxNLocator(5))
+    return figure
+
+
+def _size(tasks: int, runs: int) -> str:
+    return f"{names.count(tasks, 'task')}, {names.count(runs, 'run')}"
+
+
+@styled
+def profiles(scores: pd.DataFrame) -> Figure:
+    """Performance profiles: share of runs above each return, with bootstrap intervals."""
+    found = by_task(scores)
+    styles = names.styles(found)
+    benchmark = str(scores["benchmark"].iloc[0])
+    values = scores["value"]
+    low, high = schema.RETURN_RANGE.get(benchmark, (float(values.min()), float(values.max())))
+    thresholds = np.linspace(low, high, 101)
+    figure, axes = canvas(7.5, 3.6 + 0.25 * len(found))
+    entries = []
+    for key, tasks in found.items():
+        share = statistics.bootstrap(
+            lambda s: statistics.performance_profile(s, thresholds),
+            list(tasks.values()),
+            repetitions=500,
+        )
+        points = {"step": thresholds, "value": share.value, "low": share.low, "high": share.high}
+        plain = styles[key]._replace(marker="")
+        line(axes.flat[0], pd.DataFrame(points), plain)
+        entries.append(
+            (f"{plain.label} ({_size(len(tasks), sum(map(len, tasks.values())))})", plain)
+        )
+    axes.flat[0].set(xlabel="episode return τ", ylabel="share of runs with a return > τ")
+    axes.flat[0].set_ylim(0, 1.02)
+    axes.flat[0].set_xlim(low, high)
+    legend(figure, entries, 1 if len(entries) < 4 else 2)
+    return figure
+
+
+@styled
+def improvement_bars(pairs: pd.DataFrame) -> Figure:
+    """P(X > Y) for pairs of algorithms, of :func:`aggregate.improvements`."""
+    keys = [key for row in pairs.itertuples() for key in (row.x, row.y)]
+    styles = names.styles(keys)
+    texts = [f"{styles[row.x].label}  >  {styles[row.y].label}" for row in pairs.itertuples()]
+    texts = [textwrap.fill(text, 64) for text in texts]
+    width = 4 + 0.078 * max(len(part) for text in texts for part in text.split("\n"))
+    lines = 1 + max(text.count("\n") for text in texts)
+    figure, axes = canvas(width, 0.9 + (0.2 + 0.2 * lines) * len(pairs))
+    panel = axes.flat[0]
+    for at, row in enumerate(pairs.itertuples()):
+        colour = styles[row.x].colour
+        panel.plot([row.low, row.high], [at, at], color=colour, linewidth=9, alpha=0.35)
+        panel.plot([row.value], [at], "|", color=colour, markersize=15, markeredgewidth=3)
+    panel.axvline(0.5, color=GREY, linewidth=1, linestyle="--")
+    panel.set_yticks(range(len(texts)), texts)
+    panel.set_ylim(len(texts) - 0.4, -0.6)
+    panel.set_xlim(-0.02, 1.02)
+    panel.grid(axis="y", visible=False)
+    panel.set_xlabel("probability that a run of the first has the higher return")
+    return figure
+
+
+@styled
+def efficiency(points: pd.DataFrame, unit: str, quantity: str) -> Figure:
+    """Sample-efficiency curves of :func:`aggregate.sample_efficiency`."""
+    styles = names.styles(points[SERIES].itertuples(index=False, name=None))
+    figure, axes = canvas(7.5, 3.6 + 0.25 * len(styles))
+    entries = []
+    for key, part in points.groupby(SERIES, sort=False):
+        style = styles[key]
+        line(axes.flat[0], part, style)
+        size = _size(int(part["tasks"].max()), int(part["runs"].max()))
+        entries.append((f"{style.label} ({size})", style))
+    step_axis(axes.flat[0], unit)
+    axes.flat[0].set_ylabel(quantity)
+    axes.flat[0].set_xlim(left=0)
+    legend(figure, entries, 1 if len(entries) < 4 else 2)
+    return figure
+
+
+@styled
+def panels(
+    tables: Mapping[str, pd.DataFrame],
+    unit: str,
+    *,
+    columns: int = 3,
+    logarithmic: frozenset = frozenset(),
+    legend_seeds: bool = True,
+) -> Figure:
+    """A panel a quantity: title to curves (of one task) as in :func:`learning_curves`."""
+    everything = pd.concat(tables.values(), ignore_index=True)
+    styles = names.styles(everything[SERIES].itertuples(index=False, name=None))
+    columns = min(columns, len(tables))
+    rows = math.ceil(len(tables) / columns)
+    height = (3.4 if columns == 1 else 2.7) * rows + 0.5 + 0.27 * len(styles) / (1 + (columns > 2))
+    # one panel is no narrower than the legend below it
+    figure, axes = canvas(max(3.6 * columns, 6.5), height, rows, columns)
+    for panel, (title, table) in zip(axes.flat, tables.items(), strict=False):
+        for key, part in table.groupby(SERIES, sort=False):
+            line(panel, part, styles[key])
+        panel.set_title(title, loc="left")
+        step_axis(panel, unit)
+        panel.set_xlim(left=0)
+        if title in logarithmic and (table["value"] > 0).all():
+            panel.set_yscale("log")
+    for panel in axes.flat[len(tables) :]:
+        panel.set_visible(False)
+    entries = []
+    for key, part in everything.groupby(SERIES, sort=False):
+        style = styles[key]
+        entries.append((_counted(style, part, legend_seeds), style))
+    legend(figure, entries, 1 if columns < 3 else 2)
+    return figure
