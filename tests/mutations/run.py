@@ -404,13 +404,6 @@ MUTATIONS = [
         f"{HUMANOID}::test_reset_noise_is_uniform[walk]",
     ),
     Mutation(
-        "restored without the generator",
-        "envs/humanoid_bench/env.py",
-        "self.np_random.bit_generator.state = state[",
-        "_ = state[",
-        f"{HUMANOID}::test_a_restored_environment_continues_bit_for_bit[walk]",
-    ),
-    Mutation(
         "hurdles count as barriers",
         "envs/humanoid_bench/rewards.py",
         'any("barrier" in pair for pair',
