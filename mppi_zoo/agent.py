@@ -27,6 +27,7 @@ from mppi_zoo.objective import KLObjective
 from mppi_zoo.optim import ClippedAdam
 from mppi_zoo.planner import MPPIPlanner
 from mppi_zoo.policy import LogStdBounds, Policy
+from mppi_zoo.precision import BFloat16Hidden, Networks, SamePrecision, frozen_view
 from mppi_zoo.prior import Prior, PriorParts
 from mppi_zoo.world_model import WorldModel
 
@@ -65,6 +66,8 @@ class POMPCAgent:
             (TD-MPC2) or the model only (BMPC, PO-MPC).
         replan_log_std_bounds: log-std bounds of the policy's proposals in re-analysis; None
             keeps the policy's own.
+        planning_precision: (networks) -> what the planner evaluates, :class:`SamePrecision` or
+            :class:`BFloat16Hidden`.
     """
 
     def __init__(
@@ -86,6 +89,7 @@ class POMPCAgent:
         termination_weight: float = 1.0,
         pretrain_policy: bool = True,
         replan_log_std_bounds: LogStdBounds | None = (-2.0, 1.0),
+        planning_precision: Callable[[Networks], SamePrecision | BFloat16Hidden] = SamePrecision,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ):
@@ -113,6 +117,13 @@ class POMPCAgent:
         self.replan_log_std_bounds = replan_log_std_bounds
         # the two halves of an update, replaced by compiled ones in `compile`
         self._model_loss, self._policy_loss = model_loss, policy_loss
+        networks = Networks(self.world_model, self.critic, self.policy)
+        # the policy's loss runs through model and critic, but asks nothing of their weights
+        frozen = frozen_view(networks)
+        self._policy_parts = self.parts._replace(
+            world_model=frozen.world_model, critic=frozen.critic
+        )
+        self._planning = planning_precision(networks)
         self._acting_model = self.planning_model()
         self._replanning_model = self.planning_model(replan_log_std_bounds)
 
@@ -161,12 +172,11 @@ class POMPCAgent:
 
     def planning_model(self, proposal_bounds: LogStdBounds | None = None) -> PlanningModel:
         """The agent as a planner sees it; ``proposal_bounds`` replaces the proposals' log-std."""
+        model, critic, policy = self._planning.networks
         return PlanningModel(
-            step=self.world_model.step,
-            value=lambda z, noise, heads: self.critic.state_value(
-                z, self.policy, self.world_model, noise, heads
-            ),
-            propose=lambda z, noise: self.policy.act(z, noise, proposal_bounds),
+            step=model.step,
+            value=lambda z, noise, heads: critic.state_value(z, policy, model, noise, heads),
+            propose=lambda z, noise: policy.act(z, noise, proposal_bounds),
         )
 
     def tensor(self, array: np.ndarray) -> Tensor:
@@ -190,6 +200,7 @@ class POMPCAgent:
     ) -> PlanResult:
         """Plan from observations [B, O]; see :meth:`MPPIPlanner.plan`."""
         z = self.world_model.encode(obs)
+        self._planning.refresh()
         return self.planner.plan(z, self._acting_model, noise, warm_start=warm_start, greedy=greedy)
 
     @torch.no_grad()
@@ -201,6 +212,7 @@ class POMPCAgent:
     def replan(self, obs: Tensor, noise: PlanNoise) -> PlanResult:
         """Re-analysis: plan from stored observations [n, O] with the zero mean (spec section 4)."""
         z = self.world_model.encode(obs)
+        self._planning.refresh()
         return self.planner.plan(z, self._replanning_model, noise, greedy=True)
 
     def _replan_now(self, obs: Tensor) -> Gaussian:
@@ -252,7 +264,7 @@ class POMPCAgent:
     ) -> dict[str, Tensor]:
         """Policy step on detached latents zs [T+1, B, Z], with the critics just updated."""
         lam_weights = self.objective.lam.weights(step)
-        loss, figures = self._policy_loss(self.parts, zs, batch, lam_weights, noise)
+        loss, figures = self._policy_loss(self._policy_parts, zs, batch, lam_weights, noise)
         norm = self.policy_optimizer.step(loss)
         self.objective.lam.observe(figures["divergence"])
         self.prior.after_policy_step(self.policy)

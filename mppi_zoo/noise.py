@@ -81,6 +81,18 @@ def draw_plan_noise(
     )
 
 
+def noise_of(noise: PlanNoise, states: slice) -> PlanNoise:
+    """The draws of some of the states, as they lie in memory where the plan is for these alone."""
+    return PlanNoise(
+        policy=noise.policy[:, states].contiguous(),
+        candidates=noise.candidates[:, :, states].contiguous(),
+        terminal=noise.terminal[:, states].contiguous(),
+        heads=noise.heads,
+        pick=noise.pick[states],
+        action=noise.action[states],
+    )
+
+
 def draw_update_noise(
     *,
     window: int,

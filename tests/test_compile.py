@@ -30,7 +30,7 @@ def test_compiled_equals_eager() -> None:
     plans = [agent.act(batch.obs[0, :2], plan_noise) for agent in (eager, compiled)]
     torch.testing.assert_close(plans[1].action, plans[0].action, rtol=1e-8, atol=1e-8)
     compiled.uncompile()
-    assert compiled.planner._score is eager.planner._score
+    assert compiled.planner._rollout_policy is eager.planner._rollout_policy
 
 
 def test_a_failure_to_compile_falls_back_to_eager(
