@@ -5,10 +5,13 @@ Both are exact: the same mathematics in an order that vectorises.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor
+
+LOG2_E = math.log2(math.e)
 
 
 def _mish(x: Tensor) -> Tensor:
@@ -18,10 +21,11 @@ def _mish(x: Tensor) -> Tensor:
 
 
 def _group_softmax(x: Tensor, group: int) -> Tensor:
-    # written out, since softmax over a short last axis runs one group at a time
-    groups = x.unflatten(-1, (-1, group))
-    exp = (groups - groups.amax(-1, keepdim=True)).exp_()
-    return exp.div_(exp.sum(-1, keepdim=True)).flatten(-2)
+    # groups across memory, since reductions over a short last axis run one group at a time; and
+    # powers of two, since torch's exp is MKL's, four times slower here
+    groups = x.reshape(-1, x.shape[-1] // group, group).permute(2, 0, 1).contiguous()
+    exp = (groups - groups.amax(0)).mul_(LOG2_E).exp2_()
+    return exp.div_(exp.sum(0)).permute(1, 2, 0).reshape(x.shape)
 
 
 class _Mish(torch.autograd.Function):

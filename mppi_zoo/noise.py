@@ -81,12 +81,12 @@ def draw_plan_noise(
     )
 
 
-def noise_of(noise: PlanNoise, states: slice) -> PlanNoise:
-    """The draws of some of the states, as they lie in memory where the plan is for these alone."""
+def noise_of(noise: PlanNoise, states: Tensor) -> PlanNoise:
+    """The draws of some of the states, numbered in ``states`` [b] int64."""
     return PlanNoise(
-        policy=noise.policy[:, states].contiguous(),
-        candidates=noise.candidates[:, :, states].contiguous(),
-        terminal=noise.terminal[:, states].contiguous(),
+        policy=noise.policy.index_select(1, states),
+        candidates=noise.candidates.index_select(2, states),
+        terminal=noise.terminal.index_select(1, states),
         heads=noise.heads,
         pick=noise.pick[states],
         action=noise.action[states],

@@ -97,8 +97,8 @@ class MPPIPlanner:
         policy_samples: P, of the N.
         temperature: multiplies the score differences in the elites' weights.
         min_std, max_std: bounds of the sampling distribution's std; it starts at ``max_std``.
-        cached_samples: on a CPU a batch is planned in pieces of about so many sequences, whose
-            activations stay in the cache.
+        cached_samples: on a CPU a batch is planned in pieces of at most so many sequences (and at
+            least one state), whose activations stay in the cache.
 
     Raises:
         ValueError: for sizes that do not fit together.
@@ -116,7 +116,7 @@ class MPPIPlanner:
         temperature: float = 0.5,
         min_std: float = 0.05,
         max_std: float = 2.0,
-        cached_samples: int = 1024,
+        cached_samples: int = 512,
     ):
         if horizon < 1 or iterations < 1:
             raise ValueError(
@@ -140,8 +140,8 @@ class MPPIPlanner:
 
     def compile(self) -> None:
         """Compile the two functions that a plan consists of; the loop around them stays."""
-        self._rollout_policy = torch.compile(rollout_policy)
-        self._iterate = torch.compile(self.iterate)
+        self._rollout_policy = torch.compile(rollout_policy, dynamic=False)
+        self._iterate = torch.compile(self.iterate, dynamic=False)
 
     def uncompile(self) -> None:
         """Back to eager execution."""
@@ -232,15 +232,25 @@ class MPPIPlanner:
         start = z.new_zeros(self.horizon, batch, action_dim)
         if warm_start is not None:
             start[:-1] = warm_start[1:]
-        whole = on_iteration is not None or z.device.type != "cpu"
-        piece = batch if whole else max(1, self.cached_samples // self.samples)
-        results = [
-            self._plan_piece(z[rows], model, noise_of(noise, rows), start[:, rows], on_iteration)
-            for rows in (slice(first, first + piece) for first in range(0, batch, piece))
-        ]
-        picked, std, value, mean = (torch.cat(parts, -2) for parts in zip(*results, strict=True))
+        if batch == 1 or on_iteration is not None or z.device.type != "cpu":
+            result = self._plan_piece(z, model, noise, start, on_iteration)
+        else:
+            pieces = [
+                self._plan_piece(z[rows], model, noise_of(noise, rows), start[:, rows])
+                for rows in self._pieces(batch)
+            ]
+            parts = zip(*pieces, strict=True)
+            result = [torch.cat(part, -2).narrow(-2, 0, batch) for part in parts]
+        picked, std, value, mean = result
         action = picked if greedy else (picked + std * noise.action).clamp(-1, 1)
         return PlanResult(action, Gaussian(picked, std), value.squeeze(-1), mean)
+
+    def _pieces(self, batch: int) -> list[Tensor]:
+        """Numbers of the states in each piece of a batch."""
+        size = max(1, self.cached_samples // self.samples)
+        # compiled code is for one size: what the last piece lacks, states planned already fill
+        end = -(-batch // size) * size if self._iterate != self.iterate else batch
+        return list((torch.arange(end) % batch).split(size))
 
     def _plan_piece(
         self,
@@ -248,7 +258,7 @@ class MPPIPlanner:
         model: PlanningModel,
         noise: PlanNoise,
         mean: Tensor,
-        on_iteration: Callable[[PlanIteration], None] | None,
+        on_iteration: Callable[[PlanIteration], None] | None = None,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Picked action [b, A], std [b, A], value [b, 1] and plan [H, b, A] of a piece."""
         std = torch.full_like(mean, self.max_std)

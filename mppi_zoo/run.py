@@ -23,6 +23,7 @@ from mppi_zoo.command_line import overrides, parser, pick_device
 from mppi_zoo.curves import plot_learning_curve
 from mppi_zoo.envs import EpisodeVector, rendering_available
 from mppi_zoo.evaluation import Evaluator
+from mppi_zoo.memory import keep_freed_memory
 from mppi_zoo.metrics import MetricsLogger
 from mppi_zoo.progress import Progress
 from mppi_zoo.replay import Replay, replay_bytes
@@ -90,6 +91,7 @@ def run(args: argparse.Namespace, command_line: Sequence[str]) -> int:
     if args.eval and args.init_from is None:
         raise ValueError("--eval needs --init-from FILE: a run folder or one of its checkpoints")
     device = pick_device(args.device)
+    keep_freed_memory()
     sizes = {} if args.init_from is None else size_macros(args.init_from)
     prescribed = [config.set_macro(name, value) for name, value in sizes.items()]
     experiment = config.parse(args.gin, [*prescribed, *overrides(args)], args.imports)
