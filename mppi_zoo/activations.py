@@ -28,6 +28,11 @@ def _group_softmax(x: Tensor, group: int) -> Tensor:
     return exp.div_(exp.sum(0)).permute(1, 2, 0).reshape(x.shape)
 
 
+def _fused() -> bool:
+    # an exported program runs as it is written, unless it is compiled later
+    return torch.compiler.is_compiling() and not torch.compiler.is_exporting()
+
+
 class _Mish(torch.autograd.Function):
     """x tanh(ln(1 + e^x)) = x q/(2 - q) with q = s (2 - s), s = sigmoid(x), for which nothing
     overflows: one of torch's faster kernels, no exponential, no logarithm."""
@@ -55,7 +60,7 @@ class _Mish(torch.autograd.Function):
 
 def mish(x: Tensor) -> Tensor:
     """Mish, elementwise; equals ``torch.nn.functional.mish`` over all floats."""
-    if torch.compiler.is_compiling():
+    if _fused():
         s = torch.sigmoid(x)  # one fused kernel, differentiated by the compiler
         q = s * (2 - s)
         return x * (q / (2 - q))
@@ -86,7 +91,7 @@ class _GroupSoftmax(torch.autograd.Function):
 
 def group_softmax(x: Tensor, group: int) -> Tensor:
     """Softmax within groups of ``group`` neighbours along the last axis: [..., Z] -> [..., Z]."""
-    if torch.compiler.is_compiling():
+    if _fused():
         return torch.softmax(x.unflatten(-1, (-1, group)), -1).flatten(-2)
     if not (torch.is_grad_enabled() and x.requires_grad):
         return _group_softmax(x, group)

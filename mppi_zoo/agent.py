@@ -124,6 +124,7 @@ class POMPCAgent:
             world_model=frozen.world_model, critic=frozen.critic
         )
         self._planning = planning_precision(networks)
+        self.compiled = False
         self._acting_model = self.planning_model()
         self._replanning_model = self.planning_model(replan_log_std_bounds)
 
@@ -135,11 +136,13 @@ class POMPCAgent:
         self._model_loss = torch.compile(model_loss, dynamic=False)
         self._policy_loss = torch.compile(policy_loss, dynamic=False)
         self.planner.compile()
+        self.compiled = True
 
     def uncompile(self) -> None:
         """Back to eager execution."""
         self._model_loss, self._policy_loss = model_loss, policy_loss
         self.planner.uncompile()
+        self.compiled = False
 
     def _build(
         self,
@@ -179,11 +182,16 @@ class POMPCAgent:
             propose=lambda z, noise: policy.act(z, noise, proposal_bounds),
         )
 
+    def refreshed_networks(self) -> Networks:
+        """The networks of :meth:`planning_model`, up to date with the last update."""
+        self._planning.refresh()
+        return self._planning.networks
+
     def tensor(self, array: np.ndarray) -> Tensor:
         """A NumPy array as the agent computes with it."""
         return torch.as_tensor(array, dtype=self.dtype, device=self.device)
 
-    def draw_plan_noise(self, batch: int, generator: torch.Generator) -> PlanNoise:
+    def draw_plan_noise(self, batch: int, generator: torch.Generator | None) -> PlanNoise:
         """The draws of one plan for ``batch`` states."""
         return self.planner.draw_noise(
             batch, self.spec.action_dim, self.critic.heads, generator, self.dtype

@@ -156,10 +156,10 @@ class MPPIPlanner:
         batch: int,
         action_dim: int,
         heads: int,
-        generator: torch.Generator,
+        generator: torch.Generator | None,
         dtype: torch.dtype = torch.float32,
     ) -> PlanNoise:
-        """Every draw of one plan for ``batch`` states."""
+        """Every draw of one plan for ``batch`` states; from torch's own generator where None."""
         return draw_plan_noise(
             horizon=self.horizon,
             batch=batch,
