@@ -37,15 +37,17 @@ def describe(threads: int) -> str:
 def interleaved(calls: dict[str, Call], rounds: int) -> dict[str, Times]:
     """Each call's time over ``rounds`` rounds in which all take their turn, after one to warm up.
 
-    On a machine that others use too, the best time says more than the median.
+    With one thread it is the processor's time, into which other programs' turns do not enter; with
+    more it is the clock's.
     """
+    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
     times: dict[str, list[float]] = {name: [] for name in calls}
     for number in range(-1, rounds):
         for name, call in calls.items():
-            begun = time.perf_counter()
+            begun = clock()
             call()
             if number >= 0:
-                times[name].append(1e3 * (time.perf_counter() - begun))
+                times[name].append(1e3 * (clock() - begun))
     return {name: Times(statistics.median(ms), min(ms)) for name, ms in times.items()}
 
 
