@@ -78,7 +78,7 @@ $(STAMP): setup.py $(CONSTRAINTS)
 	fi
 	@$(PY) -c "$$CHECK_PYTHON" $(PY)
 	@{ grep -v '^torch==' $(CONSTRAINTS) || true; echo '$(TORCH)'; } > $(VENV)/constraints.txt
-	$(PIP) install -c $(VENV)/constraints.txt '$(TORCH)' -e '.[dev]'
+	$(PIP) install -c $(VENV)/constraints.txt '$(TORCH)' -e '.[dev,humanoid]'
 	@if $(PY) -c 'import sys; sys.exit(sys.version_info < (3, 13))'; then \
 	  echo "Python 3.13: dm_control without labmaze, which has no wheel for it (see setup.py)"; \
 	  $(PIP) install -c $(VENV)/constraints.txt --no-deps dm_control; \
@@ -104,6 +104,12 @@ test: lint ## format check, lint, types, then all tests
 .PHONY: mutations
 mutations: venv ## seed single-line faults and check that a named test kills each
 	$(ONE_THREAD) $(PY) tests/mutations/run.py
+
+.PHONY: soak
+soak: SOAK_ARGS ?= --kills 14 --steps 200 --eval-every 40
+soak: venv ## kill a short training again and again, and compare it with an undisturbed one
+	$(ONE_THREAD) $(PY) tests/soak/soak.py --num-envs 1 $(SOAK_ARGS)
+	$(ONE_THREAD) $(PY) tests/soak/soak.py --num-envs 4 $(SOAK_ARGS)
 
 .PHONY: lint
 lint: venv ## format check, lint and types only

@@ -78,6 +78,8 @@ setup(
         "gin-config>=0.5,<0.6",  # config.py reads its private tables to find dead bindings
         "tensorboard>=2.15",
         "rich>=13",
+        "filelock>=3.12",
+        "psutil>=5.9",
         "pandas>=2.1",
         "matplotlib>=3.8",
         "imageio>=2.31",
@@ -91,6 +93,7 @@ setup(
             "pytest-xdist>=3.5",
             "ruff>=0.6",
         ],
+        "humanoid": ["robosuite_models>=1.0,<2", "mujoco>=3.3.7"],
         "wandb": ["wandb>=0.17"],
     },
     cmdclass={"build_py": BuildPy, "sdist": Sdist},

@@ -29,6 +29,7 @@ from mppi_zoo.planner import MPPIPlanner
 from mppi_zoo.policy import LogStdBounds, Policy
 from mppi_zoo.precision import BFloat16Hidden, Networks, SamePrecision, frozen_view
 from mppi_zoo.prior import Prior, PriorParts
+from mppi_zoo.random_state import restore_generator
 from mppi_zoo.world_model import WorldModel
 
 
@@ -304,4 +305,5 @@ class POMPCAgent:
         self.model_optimizer.load_state_dict(state["optimizers"]["model"])
         self.policy_optimizer.load_state_dict(state["optimizers"]["policy"])
         self.prior.load_optimizer_state(state["optimizers"]["prior"])
-        self._replan_generator.set_state(state["replan_generator"])
+        # a state from another kind of device does not fit, and only "fresh planner" priors draw
+        restore_generator(self._replan_generator, state["replan_generator"])

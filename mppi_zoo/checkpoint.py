@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import pickle
 from pathlib import Path
-from typing import Any
 
-import torch
-
+from mppi_zoo import tensor_file
 from mppi_zoo.agent import POMPCAgent
 from mppi_zoo.official import load_official, model_dict, sizes
 
@@ -18,14 +14,8 @@ VERSION = 1
 
 def save_agent(path: Path, agent: POMPCAgent, step: int) -> None:
     """Write parameters, optimisers and scales; the file is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
     state = {"format": FORMAT, "version": VERSION, "step": step, "agent": agent.state_dict()}
-    with temporary.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    tensor_file.write(path, state)
 
 
 def checkpoint_file(path: Path) -> Path:
@@ -44,23 +34,9 @@ def checkpoint_file(path: Path) -> Path:
     return file
 
 
-def read(path: Path) -> Any:
-    """The content of a checkpoint file, read with ``weights_only``: no code is executed.
-
-    Raises:
-        ValueError: if the file is damaged or no checkpoint.
-    """
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError, OSError, ValueError) as error:
-        raise ValueError(
-            f"{path} is damaged, not a checkpoint, or holds code ({error})".replace("\n", " ")
-        ) from error
-
-
 def size_macros(path: Path) -> dict[str, int]:
     """Sizes that an official TD-MPC2 checkpoint prescribes; empty for the package's own files."""
-    model = model_dict(read(checkpoint_file(path)))
+    model = model_dict(tensor_file.read(checkpoint_file(path)))
     return {} if model is None else sizes(model)
 
 
@@ -75,7 +51,7 @@ def load_agent(path: Path, agent: POMPCAgent) -> int:
         ValueError: if the file is damaged, foreign, or does not fit the agent.
     """
     file = checkpoint_file(path)
-    content = read(file)
+    content = tensor_file.read(file)
     model = model_dict(content)
     if model is not None:
         load_official(model, agent)

@@ -20,7 +20,6 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="FILE",
-        required=True,
         help="member, scale or environment file, by path or name; repeatable, later wins",
     )
     p.add_argument(
@@ -34,27 +33,45 @@ def parser() -> argparse.ArgumentParser:
         "--import",
         dest="imports",
         action="append",
-        default=[],
         metavar="MODULE",
         help="module that registers parts of your own; repeatable",
     )
     p.add_argument("--task", help="such as dmc:walker-walk, gym:Hopper-v5, my_module:MyEnv")
     p.add_argument("--steps", type=int, help="agent steps to train")
-    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--seed", type=int, help="of the run; default: 1")
     p.add_argument("--device", help="cpu, cuda, cuda:1, ...; default: cuda where present")
-    p.add_argument("--num-envs", type=int, default=1, help="environments stepped together")
-    p.add_argument("--async-envs", action="store_true", help="a process for each environment")
+    p.add_argument("--num-envs", type=int, help="environments stepped together; default: 1")
+    p.add_argument(
+        "--async-envs", action="store_true", default=None, help="a process for each environment"
+    )
     p.add_argument("--out", type=Path, help="run folder; default: runs/<member>_<task>_...")
+    p.add_argument(
+        "--resume",
+        type=Path,
+        metavar="RUN_FOLDER",
+        help="go on from the newest checkpoint of a run that was stopped or killed",
+    )
+    p.add_argument(
+        "--continue",
+        dest="continued",
+        action="store_true",
+        help="with --out: resume the run there if there is one, else start it; for schedulers "
+        "that give the same command again",
+    )
+    p.add_argument(
+        "--force", action="store_true", help="with --resume: accept a changed configuration"
+    )
     p.add_argument("--init-from", type=Path, metavar="FILE", help="start from this checkpoint")
     p.add_argument("--eval", action="store_true", help="evaluate only, with --init-from")
     p.add_argument("--show", action="store_true", help="print the full configuration and exit")
     p.add_argument(
         "--compile",
         action="store_true",
+        default=None,
         help="torch.compile the losses and the planner: a minute more at first, then "
         "1.3 times as fast or better; needs a C++ compiler",
     )
-    p.add_argument("--no-video", action="store_true", help="film no evaluation")
+    p.add_argument("--no-video", action="store_true", default=None, help="film no evaluation")
     p.add_argument("--wandb", metavar="PROJECT", help="log to Weights & Biases too")
     p.add_argument("--quiet", action="store_true", help="no progress")
     return p

@@ -21,6 +21,7 @@ class Episodes(NamedTuple):
     returns: np.ndarray  # [N] undiscounted
     lengths: np.ndarray  # [N] agent steps
     frames: list[np.ndarray]  # images of the first episode, empty unless asked for
+    no_film: str = ""  # why there are none although they were asked for
 
     def figures(self) -> dict[str, float]:
         """For the log."""
@@ -33,7 +34,32 @@ class Episodes(NamedTuple):
         }
 
 
-def run_episodes(envs: EpisodeVector, act: Act, *, film: bool = False) -> Episodes:
+class Camera:
+    """Films the first environment; whatever fails there must not cost the run."""
+
+    def __init__(self, envs: EpisodeVector, running: bool):
+        self.envs, self.running = envs, running
+        self.frames: list[np.ndarray] = []
+        self.error = ""
+
+    def take(self) -> None:
+        """One image, if it is running."""
+        if not self.running:
+            return
+        try:
+            self.frames.append(self.envs.render(0))
+        except Exception as error:  # drivers and environments fail in many ways
+            self.error = f"no evaluation video: rendering failed ({type(error).__name__}: {error})"
+            self.frames, self.running = [], False
+
+
+def run_episodes(
+    envs: EpisodeVector,
+    act: Act,
+    *,
+    film: bool = False,
+    each_step: Callable[[], None] = lambda: None,
+) -> Episodes:
     """One episode in each environment, all planned as one batch.
 
     An environment that is done before the others is started again so that the batch keeps its
@@ -42,18 +68,20 @@ def run_episodes(envs: EpisodeVector, act: Act, *, film: bool = False) -> Episod
     obs = envs.reset()
     returns, lengths = np.zeros(envs.num_envs), np.zeros(envs.num_envs, dtype=np.int64)
     running = np.ones(envs.num_envs, dtype=bool)
-    frames: list[np.ndarray] = [envs.render(0)] if film else []
+    camera = Camera(envs, film)
+    camera.take()
     while running.any():
+        each_step()
         obs, reward, terminated, truncated = envs.step(act(obs))
         returns += np.where(running, reward.astype(np.float64), 0.0)
         lengths += running
-        if film and running[0]:
-            frames.append(envs.render(0))
+        if running[0]:
+            camera.take()
         done = terminated | truncated
         running &= ~done
         if done.any() and running.any():
             obs = envs.reset(done)
-    return Episodes(returns, lengths, frames)
+    return Episodes(returns, lengths, camera.frames, camera.error)
 
 
 class Evaluator:
@@ -62,10 +90,13 @@ class Evaluator:
     Args:
         envs: environments for evaluation only.
         seed: of the run.
+        each_step: called before each step; may raise to abandon the evaluation.
     """
 
-    def __init__(self, envs: EpisodeVector, seed: int):
-        self.envs, self.seed = envs, seed
+    def __init__(
+        self, envs: EpisodeVector, seed: int, each_step: Callable[[], None] = lambda: None
+    ):
+        self.envs, self.seed, self.each_step = envs, seed, each_step
 
     def _begin(self, step: int, which: str) -> str:
         # episodes are numbered by the agent step, so an evaluation depends on nothing before it
@@ -76,11 +107,18 @@ class Evaluator:
         """Episodes with the planner, without exploration noise."""
         generator = generator_for(self.seed, self._begin(step, "planner"), agent.device)
         actor = Actor(agent, self.envs.num_envs, generator)
-        return run_episodes(self.envs, lambda obs: actor.act(obs, greedy=True)[0], film=film)
+        return run_episodes(
+            self.envs,
+            lambda obs: actor.act(obs, greedy=True)[0],
+            film=film,
+            each_step=self.each_step,
+        )
 
     def policy(self, agent: POMPCAgent, step: int) -> Episodes:
         """The same episodes with the bare policy's deterministic action."""
         self._begin(step, "policy")
         return run_episodes(
-            self.envs, lambda obs: finite_action(agent.policy_action(agent.tensor(obs)))
+            self.envs,
+            lambda obs: finite_action(agent.policy_action(agent.tensor(obs))),
+            each_step=self.each_step,
         )

@@ -12,12 +12,20 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, SupportsFloat, TextIO
+from typing import Any, NamedTuple, SupportsFloat, TextIO
 
 METRICS_COLUMNS = ("step", "split", "metric", "value")
 TIMING_COLUMNS = ("step", "metric", "value")
 
 _NAME = re.compile(r"[\w./:+-]+")
+
+
+class Position(NamedTuple):
+    """Where a run's files end at a checkpoint."""
+
+    step: int  # agent steps
+    metrics: int  # bytes of metrics.csv
+    timing: int  # bytes of timing.csv
 
 
 class MetricsLogger:
@@ -28,15 +36,13 @@ class MetricsLogger:
         tensorboard: also write event files to ``folder/tensorboard``; the global step is the
             agent step.
         wandb: if given, also log to Weights & Biases; keyword arguments of ``wandb.init``.
-        append: continue the files of an interrupted run, without the incomplete last line that
-            the interruption may have left.
-        upto_step: with ``append``, also drop the rows later than this agent step, i.e. those that
-            the run will write again after it resumed from a checkpoint of this step.
+        resume_at: continue the files of an interrupted run at this position: what it wrote after
+            that, perhaps with an incomplete last line, it will write again.
 
     Raises:
-        FileExistsError: the folder has measurements already and ``append`` is False.
+        FileExistsError: the folder has measurements already and ``resume_at`` is not given.
         ImportError: ``wandb`` is given but the package is missing.
-        ValueError: ``append`` to a file that is not one of these.
+        ValueError: ``resume_at`` does not fit the files.
     """
 
     def __init__(
@@ -44,26 +50,29 @@ class MetricsLogger:
         folder: Path,
         tensorboard: bool = True,
         wandb: dict[str, Any] | None = None,
-        append: bool = False,
-        upto_step: int | None = None,
+        resume_at: Position | None = None,
     ) -> None:
         self.folder = Path(folder)
         wandb_module = _import_wandb() if wandb is not None else None
         self.folder.mkdir(parents=True, exist_ok=True)
-        files = ((self.folder / "metrics.csv", METRICS_COLUMNS),)
-        files += ((self.folder / "timing.csv", TIMING_COLUMNS),)
-        for path, _ in files:
-            if not append and path.exists() and path.stat().st_size:
+        files = _files(resume_at or Position(0, 0, 0))
+        for name, _, _ in files:
+            path = self.folder / name
+            if resume_at is None and path.exists() and path.stat().st_size:
                 raise FileExistsError(
-                    f"{path} holds measurements already: pass append=True to continue that run, "
+                    f"{path} holds measurements already: pass resume_at to continue that run, "
                     "or log to another folder"
                 )
-        self._metrics, self._timing = (_open(*file, upto_step) for file in files)
+        if resume_at is not None:
+            check_position(self.folder, resume_at)
+        self._metrics, self._timing = (
+            _open(self.folder / name, columns, length) for name, columns, length in files
+        )
         self._tensorboard = None
         if tensorboard:
             from torch.utils.tensorboard import SummaryWriter  # slow to import
 
-            purge = upto_step + 1 if append and upto_step is not None else None
+            purge = None if resume_at is None else resume_at.step + 1
             self._tensorboard = SummaryWriter(str(self.folder / "tensorboard"), purge_step=purge)
         self._wandb = None
         if wandb_module is not None:
@@ -88,6 +97,15 @@ class MetricsLogger:
     def timing(self, step: int, values: Mapping[str, SupportsFloat]) -> None:
         """Appends one row per value to ``timing.csv``; otherwise as ``write``."""
         self._record(self._timing, step, (), values)
+
+    def position(self, step: int) -> Position:
+        """Where the files end now; what they hold is on disk when this returns."""
+        lengths = []
+        for file in (self._metrics, self._timing):
+            file.flush()
+            os.fsync(file.fileno())
+            lengths.append(os.fstat(file.fileno()).st_size)
+        return Position(step, *lengths)
 
     def close(self) -> None:
         """Closes all files; may be called twice."""
@@ -132,31 +150,46 @@ def complete_lines(path: Path) -> list[str]:
     return path.read_bytes().decode("utf-8", "replace").split("\n")[:-1]
 
 
-def _open(path: Path, columns: tuple[str, ...], upto_step: int | None) -> TextIO:
-    """Opens a CSV file for appending, after mending what an interruption left of it."""
-    header = ",".join(columns)
-    lines = complete_lines(path) if path.exists() else []
-    if lines and lines[0] != header:
-        raise ValueError(
-            f"{path} begins with {lines[0]!r}, expected the columns {header!r}: it is another "
-            "program's file; move it away or log to another folder"
-        )
-    kept = [header]
-    for number, line in enumerate(lines[1:], start=2):
-        cells = line.split(",")
-        if len(cells) != len(columns) or not cells[0].isdecimal():
+def check_position(folder: Path, position: Position) -> None:
+    """Whether the files of a run folder still hold what they held at a checkpoint.
+
+    Raises:
+        ValueError: rows are missing, which were on disk when the checkpoint was written.
+    """
+    for name, columns, length in _files(position):
+        path = Path(folder) / name
+        if not length:
+            continue
+        size = path.stat().st_size if path.exists() else 0
+        if size < length:
+            raise ValueError(f"{path} has {size} bytes, expected the {length} of this checkpoint")
+        with path.open("rb") as file:
+            header = file.readline().decode("utf-8", "replace").rstrip("\n")
+            file.seek(length - 1)
+            ends = file.read(1)
+        if header != ",".join(columns) or ends != b"\n":
             raise ValueError(
-                f"line {number} of {path} is {line!r}, expected the columns {header!r}: mend or "
-                "delete that line, then continue the run"
+                f"{path} was changed since this checkpoint: expected the columns "
+                f"{','.join(columns)!r} and the end of a line after {length} bytes"
             )
-        if upto_step is None or int(cells[0]) <= upto_step:
-            kept.append(line)
-    text = "".join(line + "\n" for line in kept).encode()
-    if not path.exists() or path.read_bytes() != text:
-        mended = path.with_name(path.name + ".tmp")
-        mended.write_bytes(text)
-        os.replace(mended, path)
-    return path.open("a", encoding="utf-8", newline="\n", buffering=1)
+
+
+def _files(position: Position) -> tuple[tuple[str, tuple[str, ...], int], ...]:
+    return (
+        ("metrics.csv", METRICS_COLUMNS, position.metrics),
+        ("timing.csv", TIMING_COLUMNS, position.timing),
+    )
+
+
+def _open(path: Path, columns: tuple[str, ...], length: int) -> TextIO:
+    """Opens a CSV file for appending after its first ``length`` bytes."""
+    if path.exists():
+        os.truncate(path, length)
+    file = path.open("a", encoding="utf-8", newline="\n", buffering=1)
+    if not length:
+        file.write(",".join(columns) + "\n")
+        file.flush()
+    return file
 
 
 def _name(name: str) -> str:

@@ -233,7 +233,8 @@ class TwoHot(nn.Module):
         y = symlog(x).clamp(self.low, self.high)
         lower = torch.floor((y - self.low) / self.width)
         # the top bin has no upper neighbour; its share there is 0 up to rounding, so wrap around
-        return lower.long(), (y - (self.low + lower * self.width)) / self.width
+        # NaN is no index: without a number here it would end in a crash, not in a loss of NaN
+        return lower.nan_to_num().long(), (y - (self.low + lower * self.width)) / self.width
 
     def encode(self, x: Tensor) -> Tensor:
         """Scalars [...] -> class weights [..., C] that sum to 1, at most two of them non-zero."""

@@ -7,6 +7,7 @@ an episode, nor cross the write head. A sample is one gather of rows: well under
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,35 +15,16 @@ import torch
 from torch import Tensor
 
 from mppi_zoo.base import Batch, EnvSpec, Gaussian
+from mppi_zoo.row_log import RowLog, Segment
+from mppi_zoo.window_starts import WindowStarts
+
+PLAN_COLUMNS = ("plan_mean", "plan_std", "planned")
 
 
 def replay_bytes(spec: EnvSpec, capacity: int) -> int:
     """Memory of a replay of ``capacity`` rows, in bytes (float32)."""
     floats = spec.obs_dim + 3 * spec.action_dim + 2
     return capacity * (4 * floats + 1 + 8)
-
-
-class WindowStarts:
-    """First-in first-out queue of the rows of one lane where a window may start."""
-
-    def __init__(self, capacity: int):
-        self.rows = np.zeros(capacity, dtype=np.int64)
-        self.first = 0
-        self.count = 0
-
-    def push(self, row: int) -> None:
-        self.rows[(self.first + self.count) % len(self.rows)] = row
-        self.count += 1
-
-    def drop(self, row: int) -> None:
-        """Forget ``row`` if it is the oldest start; rows are overwritten oldest first."""
-        if self.count and self.rows[self.first] == row:
-            self.first = (self.first + 1) % len(self.rows)
-            self.count -= 1
-
-    def take(self, positions: np.ndarray) -> np.ndarray:
-        """Rows at queue positions 0 .. count-1, oldest first."""
-        return self.rows[(self.first + positions) % len(self.rows)]
 
 
 class Replay:
@@ -55,6 +37,9 @@ class Replay:
         num_envs: lanes.
         device: where the rows live.
         batch_device: where sampled batches go; None: the same.
+
+    Attributes:
+        logs: what checkpoints write of the rows; plans apart, as re-analysis rewrites them.
 
     Raises:
         ValueError: if a lane could not hold one window.
@@ -95,7 +80,11 @@ class Replay:
         self.starts = [WindowStarts(self.lane_rows) for _ in range(num_envs)]
         self.cursor = np.zeros(num_envs, dtype=np.int64)  # next row to write, within the lane
         self.run_length = np.zeros(num_envs, dtype=np.int64)  # rows of the episode under way
+        self.written = np.zeros(num_envs, dtype=np.int64)  # rows ever written
         self.steps = 0
+        plans = {name: self.columns[name] for name in PLAN_COLUMNS}
+        rest = {name: c for name, c in self.columns.items() if name not in PLAN_COLUMNS}
+        self.logs = {"transitions": RowLog(rest), "plans": RowLog(plans)}
 
     def __len__(self) -> int:
         """Windows that can be sampled."""
@@ -116,7 +105,11 @@ class Replay:
             if self.run_length[lane] > self.horizon:
                 self.starts[lane].push((row - self.horizon) % self.lane_rows)
             self.cursor[lane] = (row + 1) % self.lane_rows
-        return torch.from_numpy(rows).to(self.device)
+        self.written[lanes] += 1
+        index = torch.from_numpy(rows).to(self.device)
+        for log in self.logs.values():
+            log.mark(index)
+        return index
 
     def add(
         self,
@@ -212,37 +205,58 @@ class Replay:
         self.columns["plan_mean"][rows] = self._row(plan.mean.flatten(0, -2))
         self.columns["plan_std"][rows] = self._row(plan.std.flatten(0, -2))
         self.columns["planned"][rows] = True
+        self.logs["plans"].mark(rows)
+
+    def end_episodes(self, lanes: np.ndarray) -> None:
+        """The next steps of the lanes [N] bool belong to other episodes than those before."""
+        self.run_length[lanes] = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """All rows and counters."""
+        """Everything but the rows, which ``logs`` write."""
         return {
-            "columns": dict(self.columns),
-            "starts": [
-                {"rows": torch.from_numpy(s.rows), "first": s.first, "count": s.count}
-                for s in self.starts
-            ],
-            "cursor": torch.from_numpy(self.cursor),
-            "run_length": torch.from_numpy(self.run_length),
+            "lane_rows": self.lane_rows,
+            "starts": [torch.from_numpy(s.take(np.arange(s.count))) for s in self.starts],
+            "cursor": torch.from_numpy(self.cursor.copy()),
+            "run_length": torch.from_numpy(self.run_length.copy()),
+            "written": torch.from_numpy(self.written.copy()),
             "steps": self.steps,
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore :meth:`state_dict` into a replay of the same sizes.
+    def load_state_dict(
+        self, state: dict[str, Any], segments: Mapping[str, Iterable[Segment]]
+    ) -> None:
+        """Restore :meth:`state_dict` and the rows.
+
+        The replay may hold more rows than the stored one, if that was not yet full.
+
+        Args:
+            segments: of each of ``logs``, oldest first.
 
         Raises:
-            ValueError: if the sizes differ.
+            ValueError: if the sizes do not fit.
         """
-        for name, column in self.columns.items():
-            saved = state["columns"][name]
-            if saved.shape != column.shape:
-                raise ValueError(
-                    f"replay column {name} has shape {tuple(saved.shape)}, expected "
-                    f"{tuple(column.shape)}: build the replay with the sizes it was saved with"
-                )
-            column.copy_(saved)
-        for starts, saved in zip(self.starts, state["starts"], strict=True):
-            starts.rows = saved["rows"].numpy().copy()
-            starts.first, starts.count = saved["first"], saved["count"]
-        self.cursor = state["cursor"].numpy().copy()
+        before, written = int(state["lane_rows"]), state["written"].numpy()
+        if len(written) != self.num_envs:
+            raise ValueError(
+                f"the stored replay has {len(written)} lanes, expected {self.num_envs}, one for "
+                "each environment"
+            )
+        if before != self.lane_rows and (written.max() > before or before > self.lane_rows):
+            raise ValueError(
+                f"the stored replay has {before} rows a lane, of which it wrote {written.max()}; "
+                f"expected {self.lane_rows}: a full replay cannot change its size, and none can "
+                "shrink"
+            )
+        for name, log in self.logs.items():
+            for rows, values in segments[name]:
+                moved = rows // before * self.lane_rows + rows % before
+                log.replay(Segment(moved, values))
+            if before != self.lane_rows:
+                log.restart()
+        for starts, rows in zip(self.starts, state["starts"], strict=True):
+            starts.first, starts.count = 0, rows.numel()
+            starts.rows[: starts.count] = rows.numpy()
+        self.cursor = written.copy() if before != self.lane_rows else state["cursor"].numpy().copy()
         self.run_length = state["run_length"].numpy().copy()
-        self.steps = state["steps"]
+        self.written = written.copy()
+        self.steps = int(state["steps"])

@@ -7,28 +7,24 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import random
 import sys
-import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from mppi_zoo import config, run_folder
+from mppi_zoo import config, resume, run_folder, validation
 from mppi_zoo.agent import POMPCAgent
 from mppi_zoo.checkpoint import load_agent, size_macros
 from mppi_zoo.command_line import overrides, parser, pick_device
-from mppi_zoo.curves import plot_learning_curve
-from mppi_zoo.envs import EpisodeVector, rendering_available
+from mppi_zoo.envs import EnvironmentFault, EpisodeVector, rendering_available
 from mppi_zoo.evaluation import Evaluator
-from mppi_zoo.memory import keep_freed_memory
-from mppi_zoo.metrics import MetricsLogger
-from mppi_zoo.progress import Progress
-from mppi_zoo.replay import Replay, replay_bytes
-from mppi_zoo.runner import Trainer
-from mppi_zoo.speed import Speed, forecast, measure
+from mppi_zoo.malloc import keep_freed_memory
+from mppi_zoo.replay import replay_bytes
+from mppi_zoo.session import DONE, REFUSED, STOPPED, Setup, train
+from mppi_zoo.signals import Interrupted, StopSignals
 
 
 def replay_device(device: torch.device, needed: int) -> torch.device:
@@ -43,60 +39,40 @@ def build_agent(
     experiment: config.Experiment, envs: EpisodeVector, seed: int, device: torch.device
 ) -> POMPCAgent:
     """The agent with initial parameters from the seed, the same on every device."""
+    random.seed(seed)  # only for parts and environments of users: all else has its own sources
     torch.manual_seed(seed)
     np.random.seed(seed % 2**32)
     return experiment.agent(envs.spec, device=device)
 
 
-def check_sizes(experiment: config.Experiment, agent: POMPCAgent, seed_steps: int) -> None:
-    """Fail before anything is written where sizes do not fit together.
-
-    Raises:
-        ValueError: naming the sizes.
-    """
-    options, horizon = experiment.training, agent.planner.horizon
-    if horizon > agent.spec.episode_length:
-        raise ValueError(
-            f"MPPIPlanner.horizon = {horizon} is longer than an episode of {experiment.task} "
-            f"({agent.spec.episode_length} agent steps); lower the macro horizon"
-        )
-    if seed_steps <= horizon:
-        raise ValueError(
-            f"the seed phase of {seed_steps} steps holds no window of {horizon + 1} "
-            f"observations; raise the macro seed_steps above {horizon}"
-        )
-    if options.steps < seed_steps:
-        raise ValueError(
-            f"steps = {options.steps} ends within the seed phase of {seed_steps} random steps; "
-            f"raise --steps above it, or lower it: --param seed_steps={max(options.steps // 2, 1)}"
-        )
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     args = parser().parse_args(argv)
+    arguments = sys.argv[1:] if argv is None else argv
     try:
-        arguments = sys.argv[1:] if argv is None else argv
-        return run(args, ["python", "-m", "mppi_zoo.run", *arguments])
-    except (ValueError, FloatingPointError, OSError, ImportError) as error:
+        with StopSignals() as stop:
+            return run(args, ["python", "-m", "mppi_zoo.run", *arguments], stop)
+    except Interrupted as signal:
+        print(f"stopped by {signal}", file=sys.stderr)
+        return STOPPED
+    except (ValueError, FloatingPointError, OSError, ImportError, EnvironmentFault) as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted: the agent of the last evaluation is kept", file=sys.stderr)
-        return 130
+        return REFUSED
 
 
-def run(args: argparse.Namespace, command_line: Sequence[str]) -> int:
+def run(args: argparse.Namespace, command_line: Sequence[str], stop: StopSignals) -> int:
     """Build everything, then train or evaluate."""
     if args.eval and args.init_from is None:
         raise ValueError("--eval needs --init-from FILE: a run folder or one of its checkpoints")
+    record = resume.settle(args)
     device = pick_device(args.device)
     keep_freed_memory()
+    files = args.gin or [str((args.resume / run_folder.CONFIG_FILE).resolve())]
     sizes = {} if args.init_from is None else size_macros(args.init_from)
     prescribed = [config.set_macro(name, value) for name, value in sizes.items()]
-    experiment = config.parse(args.gin, [*prescribed, *overrides(args)], args.imports)
+    experiment = config.parse(files, [*prescribed, *overrides(args)], args.imports)
     options = experiment.training
-    member = Path(args.gin[0]).stem
+    member = Path(files[0]).stem if record is None else record["member"]
 
     with contextlib.ExitStack() as stack:
         envs = stack.enter_context(
@@ -110,14 +86,16 @@ def run(args: argparse.Namespace, command_line: Sequence[str]) -> int:
             )
         )
         agent = build_agent(experiment, envs, args.seed, device)
-        if args.init_from is not None:
+        if args.init_from is not None and record is None:
             load_agent(args.init_from, agent)
-        config.check_dead_bindings(args.gin, args.param)
-        seed_steps = options.seed_phase(envs.spec.episode_length)
-        check_sizes(experiment, agent, seed_steps)
+        config.check_dead_bindings(files, args.param)
+        rows = validation.replay_rows(experiment, args.num_envs)
+        host = replay_device(device, replay_bytes(envs.spec, rows))
+        validation.check(experiment, agent.planner, envs, replay_on_host=host.type == "cpu")
+        operative = config.operative_config()
         if args.show:
-            print(config.operative_config())
-            return 0
+            print(operative)
+            return DONE
         film, message = _filming(args)
         evaluator = None
         if options.eval_every or args.eval:
@@ -129,99 +107,13 @@ def run(args: argparse.Namespace, command_line: Sequence[str]) -> int:
                 experiment.env,
                 render=film,
             )
-            evaluator = Evaluator(stack.enter_context(eval_envs), args.seed)
+            evaluator = Evaluator(stack.enter_context(eval_envs), args.seed, stop.check)
         if args.eval:
             return _evaluate(agent, evaluator)
-        # final observations take a row of their own, so twice the steps is always enough
-        rows = min(options.replay_capacity, 2 * options.steps + args.num_envs)
-        replay = Replay(
-            envs.spec,
-            rows,
-            agent.planner.horizon,
-            args.num_envs,
-            device=replay_device(device, replay_bytes(envs.spec, rows)),
-            batch_device=device,
+        setup = Setup(
+            experiment, operative, member, device, agent, envs, evaluator, film, rows, host
         )
-        folder = run_folder.create(
-            args.out,
-            member=member,
-            task=experiment.task,
-            seed=args.seed,
-            command_line=command_line,
-            operative_gin=config.operative_config(),
-            device=str(device),
-            facts={
-                "spec": asdict(envs.spec),
-                "imports": args.imports,
-                "action_bounds": envs.action_bounds,
-            },
-        )
-        wandb = None if args.wandb is None else {"project": args.wandb, "name": folder.name}
-        logger = stack.enter_context(MetricsLogger(folder, wandb=wandb))
-        progress = stack.enter_context(Progress(options.steps, quiet=args.quiet))
-        progress.message(
-            f"{member} on {experiment.task}, seed {args.seed}, {device}: "
-            f"{agent.parameter_count():,} parameters, replay of {rows:,} rows on "
-            f"{replay.device} ({replay.nbytes / 2**20:,.0f} MiB); run folder {folder}"
-        )
-        if message:
-            progress.message(message)
-        states = experiment.reanalysis.states_per_update(agent.planner.horizon)
-        speed = _measured(agent, args, options.batch_size, states, progress)
-        progress.message(forecast(speed, options, args.num_envs, seed_steps))
-        Trainer(
-            agent,
-            envs,
-            evaluator,
-            replay,
-            experiment.reanalysis,
-            options,
-            args.seed,
-            logger,
-            progress,
-            folder,
-            film,
-        ).run()
-    _plot(folder, args.quiet)
-    return 0
-
-
-def _measured(
-    agent: POMPCAgent,
-    args: argparse.Namespace,
-    batch_size: int,
-    states: float,
-    progress: Progress,
-) -> Speed:
-    """The agent's speed, compiled first where that was asked for and works."""
-    if args.compile:
-        progress.message("compiling: about a minute")
-        begun = time.perf_counter()
-        agent.compile()
-        try:
-            speed = measure(agent, args.num_envs, batch_size, states)
-        except Exception as error:  # compilers fail in many ways; eager does not
-            agent.uncompile()
-            reason = str(error).strip().splitlines()
-            progress.message(
-                f"torch.compile failed ({reason[0] if reason else type(error).__name__}): "
-                "going on without it"
-            )
-        else:
-            progress.message(f"compiled in {time.perf_counter() - begun:.0f} s")
-            return speed
-    return measure(agent, args.num_envs, batch_size, states)
-
-
-def _plot(folder: Path, quiet: bool) -> None:
-    curve = folder / "learning_curve.png"
-    try:
-        plot_learning_curve([folder], curve)
-        message = f"learning curve: {curve}"
-    except ValueError as error:  # no episode ended yet: nothing to draw, and no harm
-        message = f"no learning curve: {error}"
-    if not quiet:
-        print(message)
+        return train(setup, args, command_line, record, [message], stop)
 
 
 def _filming(args: argparse.Namespace) -> tuple[bool, str]:

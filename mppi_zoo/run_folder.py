@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+from mppi_zoo.atomic import sync_folder, write_text
+
 # Distributions whose versions can change a run's numbers.
-DISTRIBUTIONS = ("mppi_zoo", "torch", "numpy", "mujoco", "dm_control", "gymnasium", "gin-config")
+DISTRIBUTIONS = (
+    "mppi_zoo",
+    "torch",
+    "numpy",
+    "mujoco",
+    "dm_control",
+    "gymnasium",
+    "robosuite_models",
+    "gin-config",
+)
 
 RUN_FILE = "run.json"
 CONFIG_FILE = "config.gin"
+SESSIONS_FILE = "sessions.jsonl"
 
 
 def create(
@@ -33,7 +47,7 @@ def create(
     device: str = "cpu",
     facts: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Makes a run folder with ``config.gin`` and ``run.json``.
+    """Makes a run folder with ``config.gin`` and ``run.json``; it appears with both or not at all.
 
     Args:
         out: the folder; by default a new ``runs/<member>_<task>_s<seed>_<time>`` in the working
@@ -51,27 +65,62 @@ def create(
 
     Raises:
         FileExistsError: ``out`` holds files already, or is itself a file.
+        OSError: the folder cannot be written.
     """
     started = datetime.now().astimezone()
-    folder = _claim(Path(out)) if out is not None else _new_default(member, task, seed, started)
     record = {
         "member": member,
         "task": task,
         "seed": seed,
         "command_line": [str(argument) for argument in command_line],
         "started": started.isoformat(timespec="seconds"),
+        **_circumstances(device),
+        **(facts or {}),
+    }
+    if out is not None:
+        _refuse_content(Path(out))
+    for folder in [Path(out)] if out is not None else _default_names(member, task, seed, started):
+        if _appear(folder, {CONFIG_FILE: operative_gin, RUN_FILE: _json(record)}):
+            return folder
+    raise FileExistsError(f"{str(out)!r} was filled by another process: name another folder")
+
+
+def log_session(folder: Path, step: int, command_line: Sequence[str], device: str) -> list[str]:
+    """Notes in ``sessions.jsonl`` that a process takes up the run at an agent step.
+
+    Returns:
+        What differs from the circumstances that the run began in, such as torch's version; with
+        another one numbers may change in the last digits.
+    """
+    record = {
+        "step": step,
+        "time": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "host": platform.node(),
+        "process": os.getpid(),
+        "command_line": [str(argument) for argument in command_line],
+        **_circumstances(device),
+    }
+    with (folder / SESSIONS_FILE).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(record) + "\n")
+    begun = read(folder)
+    before = {**begun["versions"], "device": begun["device_name"], "commit": begun["git"]}
+    now = {**record["versions"], "device": record["device_name"], "commit": record["git"]}
+    return [f"{k}: {before.get(k)} -> {now[k]}" for k in now if before.get(k) != now[k]]
+
+
+def _circumstances(device: str) -> dict[str, Any]:
+    return {
         "versions": {"python": platform.python_version(), **_versions()},
         "git": _git(Path(__file__).resolve().parent.parent),
         "platform": platform.platform(),
         "cpu_count": os.cpu_count(),
         "device": device,
         "device_name": _device_name(device),
-        **(facts or {}),
     }
-    _write(folder / CONFIG_FILE, operative_gin)
-    # Last, since this file is what makes the folder a run folder.
-    _write(folder / RUN_FILE, json.dumps(record, indent=2) + "\n")
-    return folder
+
+
+def _json(record: Mapping[str, Any]) -> str:
+    return json.dumps(record, indent=2) + "\n"
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -102,30 +151,46 @@ def read(folder: Path) -> dict[str, Any]:
     return record
 
 
-def _claim(folder: Path) -> Path:
+def _refuse_content(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"{str(folder)!r} is a file, expected a folder: name another one")
-    folder.mkdir(parents=True, exist_ok=True)
-    present = sorted(path.name for path in folder.iterdir())
+    present = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
     if present:
         listed = ", ".join(present[:3]) + (", ..." if len(present) > 3 else "")
         raise FileExistsError(
             f"the folder {str(folder)!r} is not empty ({listed}): name another one for this run, "
-            "or move that one away; to continue the run in it, resume it instead"
+            "or move that one away; to continue the run in it, use --resume instead"
         )
-    return folder
 
 
-def _new_default(member: str, task: str, seed: int, started: datetime) -> Path:
+def _default_names(member: str, task: str, seed: int, started: datetime) -> Iterator[Path]:
     name = f"{_slug(member)}_{_slug(task)}_s{seed}_{started:%Y%m%d-%H%M%S}"
     for number in count(1):  # runs that start in the same second
-        folder = Path("runs") / (name if number == 1 else f"{name}-{number}")
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            continue
-        return folder
-    raise AssertionError("unreachable: the count has no end")
+        yield Path("runs") / (name if number == 1 else f"{name}-{number}")
+
+
+def _appear(folder: Path, files: Mapping[str, str]) -> bool:
+    """A folder with these files, by one rename; False if the name is taken by now."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    prepared = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    shutil.rmtree(prepared, ignore_errors=True)
+    prepared.mkdir()
+    try:
+        for name, text in files.items():
+            write_text(prepared / name, text)
+        if os.name == "nt" and folder.is_dir():
+            folder.rmdir()  # only POSIX renames onto an empty folder
+        prepared.rename(folder)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno == errno.ENOTEMPTY:
+            return False
+        raise
+    finally:
+        shutil.rmtree(prepared, ignore_errors=True)
+    sync_folder(folder.parent)
+    return True
 
 
 def _slug(text: str) -> str:
@@ -171,10 +236,3 @@ def _device_name(device: str) -> str:
         cpuinfo = ""
     found = re.search(r"^model name\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
     return found[1].strip() if found else platform.processor() or platform.machine()
-
-
-def _write(path: Path, text: str) -> None:
-    """Writes a file that is never seen half written."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)

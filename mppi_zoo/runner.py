@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,60 +16,23 @@ from mppi_zoo.base import Gaussian
 from mppi_zoo.checkpoint import save_agent
 from mppi_zoo.envs import EpisodeVector
 from mppi_zoo.evaluation import Evaluator
+from mppi_zoo.generators import Generators
+from mppi_zoo.health import HealthCheck
 from mppi_zoo.metrics import MetricsLogger
-from mppi_zoo.noise import generator_for, numpy_generator_for
 from mppi_zoo.progress import Progress
 from mppi_zoo.reanalysis import NoReanalysis, Reanalysis
 from mppi_zoo.replay import Replay
+from mppi_zoo.stopwatch import Stopwatch
 from mppi_zoo.training_options import TrainingOptions
 from mppi_zoo.video import save_video
 
 
-class Generators(NamedTuple):
-    """One source of randomness for each purpose, all derived from the run's seed."""
-
-    acting: torch.Generator
-    updates: torch.Generator
-    reanalysis: torch.Generator
-    replay: np.random.Generator
-    exploration: np.random.Generator  # the seed phase's random actions
-
-    @classmethod
-    def from_seed(cls, seed: int, device: torch.device) -> Generators:
-        return cls(
-            generator_for(seed, "acting", device),
-            generator_for(seed, "updates", device),
-            generator_for(seed, "reanalysis", device),
-            numpy_generator_for(seed, "replay"),
-            numpy_generator_for(seed, "exploration"),
-        )
-
-
-class Stopwatch:
-    """Seconds spent in each part of the loop since the last record."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self.counts: dict[str, int] = {}
-        self.begun = time.perf_counter()
-
-    def add(self, part: str, since: float) -> float:
-        now = time.perf_counter()
-        self.seconds[part] = self.seconds.get(part, 0.0) + now - since
-        self.counts[part] = self.counts.get(part, 0) + 1
-        return now
-
-    def lap(self, steps: int) -> dict[str, float]:
-        """Milliseconds a call by part, and agent steps/s; starts anew."""
-        elapsed = time.perf_counter() - self.begun
-        figures = {f"{p}_ms": 1e3 * s / self.counts[p] for p, s in self.seconds.items()}
-        figures["steps_per_second"] = steps / elapsed
-        self.__init__()
-        return figures
-
-
 class Trainer:
     """Trains one agent on one task.
+
+    Training is a sequence of units: an environment step with its updates, an update of the
+    pretraining, an evaluation. Between two units :mod:`mppi_zoo.trainer_state` can take and restore
+    everything that the rest depends on.
 
     Args:
         agent: who learns.
@@ -80,8 +43,8 @@ class Trainer:
         options: the schedule.
         seed: of the run.
         logger, progress: where figures go.
-        folder: of the run, for checkpoints and videos.
-        film: whether evaluations are filmed.
+        folder: of the run, for agents and videos.
+        film: whether the last evaluation is filmed.
     """
 
     def __init__(
@@ -101,68 +64,114 @@ class Trainer:
         self.agent, self.envs, self.evaluator = agent, envs, evaluator
         self.replay, self.reanalysis, self.options = replay, reanalysis, options
         self.logger, self.progress, self.folder, self.film = logger, progress, folder, film
+        self.seed = seed
         self.generators = Generators.from_seed(seed, agent.device)
         self.actor = Actor(agent, envs.num_envs, self.generators.acting)
+        self.health = HealthCheck(folder)
         self.seed_steps = options.seed_phase(envs.spec.episode_length)
         self.step = 0  # agent steps taken, over all environments
         self.updates = 0
-        self.owed = 0.0  # updates due for the steps taken
-        self.best_return = -np.inf
-        self.last_eval = float("nan")
+        self.updates_owed = 0.0  # for the steps taken
+        self.pretraining_left = 0  # updates
+        self.evaluation_due = False
+        self.best_return = float("-inf")
+        self.last_log = 0
         self.episode_return = np.zeros(envs.num_envs)
         self.episode_length = np.zeros(envs.num_envs, dtype=np.int64)
         self.stopwatch = Stopwatch()
-        self.last_log = 0
-        self.obs = envs.reset()
+        self.phase = ""
+        self.obs: np.ndarray | None = None  # none before the first episode
 
-    def run(self) -> None:
-        """Train to the last step; the final agent is evaluated and saved."""
-        self.progress.phase("seed phase")
-        while self.step < self.options.steps:
-            seeding = self.step < self.seed_steps
-            self.collect(random=seeding)
-            figures: dict[str, Tensor] | None = None
-            if seeding and self.step >= self.seed_steps:
-                figures = self.pretrain()
-                self.progress.phase("training")
-            elif not seeding:
-                self.owed += self.options.updates_per_step * self.envs.num_envs
-                while self.owed >= 1:
-                    figures = self.learn(pretraining=False)
-                    self.owed -= 1
-            if figures is not None and self._due(self.options.log_every, self.last_log):
-                self.record(figures)
-            last = self.step >= self.options.steps
-            if self._crossed(self.options.eval_every) or (last and self.options.eval_every):
-                self.evaluate(last)
+    def run(self, between: Callable[[], None] = lambda: None) -> None:
+        """Train to the last step; the final agent is evaluated and saved.
+
+        Args:
+            between: called between two units, when the run's state may be taken.
+        """
+        if self.obs is None:
+            self.obs = self.envs.reset()
+        while not self.finished:
+            self.unit()
             self.progress.update(self.step)
+            between()
         save_agent(self.folder / "checkpoints" / "last.pt", self.agent, self.step)
 
-    def _due(self, interval: int, since: int) -> bool:
-        return self.step // interval > since // interval
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do."""
+        due = self.pretraining_left or self.evaluation_due
+        return self.step >= self.options.steps and not due
 
-    def _crossed(self, interval: int) -> bool:
-        """Whether this loop's steps passed a multiple of the interval."""
-        before = self.step - self.envs.num_envs
-        return bool(interval) and self.step // interval > before // interval
-
-    def collect(self, *, random: bool) -> None:
-        """One step in every environment, into the replay."""
-        now = time.perf_counter()
-        plan: Gaussian | None = None
-        if random:
-            shape = (self.envs.num_envs, self.envs.spec.action_dim)
-            action = self.generators.exploration.uniform(-1, 1, shape).astype(np.float32)
+    def unit(self) -> None:
+        """The next thing to do."""
+        if self.pretraining_left:
+            self._enter("pretraining")
+            self.pretrain()
+        elif self.evaluation_due:
+            self._enter("evaluating")
+            self.evaluate()
+        elif self.step < self.seed_steps:
+            self._enter("seed phase")
+            self.explore()
         else:
+            self._enter("training")
+            self.advance()
+
+    def _enter(self, phase: str) -> None:
+        if phase != self.phase:
+            self.phase = phase
+            self.progress.phase(phase)
+
+    def explore(self) -> None:
+        """A random step in every environment; the last one makes the pretraining due."""
+        shape = (self.envs.num_envs, self.envs.spec.action_dim)
+        action = self.generators.exploration.uniform(-1, 1, shape).astype(np.float32)
+        self._take(action, None)
+        if self.step >= self.seed_steps:
+            self.pretraining_left = round(self.seed_steps * self.options.updates_per_step)
+            self.stopwatch = Stopwatch()
+
+    def pretrain(self) -> None:
+        """One of as many updates as random steps were taken."""
+        figures = self.learn(pretraining=True)
+        self.pretraining_left -= 1
+        self.progress.update(self.step, updates_left=self.pretraining_left or None)
+        if not self.pretraining_left:
+            self.stopwatch = Stopwatch()
+            self._record_if_due(figures)
+
+    def advance(self) -> None:
+        """A planned step in every environment, and the updates due for it."""
+        now = time.perf_counter()
+        assert self.obs is not None
+        try:
             action, result = self.actor.act(self.obs, greedy=False)
-            plan = result.dist
-            now = self.stopwatch.add("plan", now)
+        except FloatingPointError:
+            self.health.check(self.agent)
+            self.health.check_parameters(self.agent, self.step)
+            raise
+        # the action is on the host, so the last update's figures cost no further wait
+        self.health.check(self.agent)
+        self.stopwatch.add("plan", now)
+        self._take(action, result.dist)
+        self.updates_owed += self.options.updates_per_step * self.envs.num_envs
+        figures: dict[str, Tensor] | None = None
+        while self.updates_owed >= 1:
+            figures = self.learn(pretraining=False)
+            self.updates_owed -= 1
+        if figures is not None:
+            self._record_if_due(figures)
+
+    def _take(self, action: np.ndarray, plan: Gaussian | None) -> None:
+        """Step every environment, into the replay."""
+        now = time.perf_counter()
+        obs = self.obs
+        assert obs is not None
         next_obs, reward, terminated, truncated = self.envs.step(action)
         done = terminated | truncated
-        if not random:
-            now = self.stopwatch.add("environment", now)
+        now = self.stopwatch.add("environment", now)
         self.replay.add(
-            torch.from_numpy(self.obs),
+            torch.from_numpy(obs),
             torch.from_numpy(action),
             torch.from_numpy(reward),
             torch.from_numpy(terminated.astype(np.float32)),
@@ -171,13 +180,20 @@ class Trainer:
             plan,
         )
         self.step += self.envs.num_envs
+        self.stopwatch.steps += self.envs.num_envs
         self.episode_return += reward
         self.episode_length += 1
         self.obs = next_obs
         if done.any():
             self._finish_episodes(done)
-        if not random:
-            self.stopwatch.add("replay", now)
+        self.stopwatch.add("replay", now)
+        if self.evaluator is not None and self._evaluation_crossed():
+            self.evaluation_due = True
+
+    def _evaluation_crossed(self) -> bool:
+        """Whether the last step passed a multiple of the interval, or ended the training."""
+        before, interval = self.step - self.envs.num_envs, self.options.eval_every
+        return self.step // interval > before // interval or self.step >= self.options.steps
 
     def _finish_episodes(self, done: np.ndarray) -> None:
         for env in np.flatnonzero(done):
@@ -192,21 +208,10 @@ class Trainer:
         self.obs = self.envs.reset(done)
         self.actor.reset(done)
 
-    def pretrain(self) -> dict[str, Tensor]:
-        """As many updates at once as random steps were taken."""
-        self.progress.phase("pretraining")
-        count = max(round(self.seed_steps * self.options.updates_per_step), 0)
-        figures: dict[str, Tensor] = {}
-        for done in range(count):
-            figures = self.learn(pretraining=True)
-            self.progress.update(self.step, updates_left=count - done - 1)
-        self.progress.update(self.step, updates_left=None)
-        self.stopwatch.lap(0)
-        return figures
-
     def learn(self, *, pretraining: bool) -> dict[str, Tensor]:
         """One update on a fresh batch."""
         agent, now = self.agent, time.perf_counter()
+        self.health.check(agent)
         batch = self.replay.sample(self.options.batch_size, self.generators.replay)
         now = self.stopwatch.add("sample", now)
         self.updates += 1
@@ -217,40 +222,48 @@ class Trainer:
             now = self.stopwatch.add("reanalysis", now)
         noise = agent.draw_update_noise(batch, self.generators.updates)
         figures = agent.update(batch, self.step, noise, pretraining=pretraining)
+        self.health.note(self.step, self.updates, batch, figures)
         self.stopwatch.add("update", now)
         return figures
 
-    def record(self, figures: dict[str, Tensor]) -> None:
+    def _record_if_due(self, figures: dict[str, Tensor]) -> None:
         """Losses to metrics.csv, timings to timing.csv."""
+        every = self.options.log_every
+        if self.step // every == self.last_log // every:
+            return
+        self.health.check(self.agent)
         self.logger.write(self.step, "train", figures)
-        self.logger.timing(self.step, self.stopwatch.lap(self.step - self.last_log))
+        self.logger.timing(self.step, self.stopwatch.lap())
         self.last_log = self.step
 
-    def evaluate(self, last: bool = False) -> None:
+    def evaluate(self) -> None:
         """Planner and bare policy; keeps the latest and the best agent."""
-        if self.evaluator is None:
-            return
-        self.progress.phase("evaluating")
+        evaluator, agent = self.evaluator, self.agent
+        assert evaluator is not None
         begun = time.perf_counter()
-        planner = self.evaluator.planner(self.agent, self.step, film=self.film and last)
-        policy = self.evaluator.policy(self.agent, self.step)
+        self.health.check(agent)
+        film = self.film and self.step >= self.options.steps
+        planner = evaluator.planner(agent, self.step, film=film)
+        policy = evaluator.policy(agent, self.step)
+        self.evaluation_due = False
         self.logger.write(self.step, "eval", planner.figures())
         self.logger.write(self.step, "eval_policy", policy.figures())
         self.logger.timing(self.step, {"evaluation_s": time.perf_counter() - begun})
-        self.last_eval = float(planner.returns.mean())
+        mean = float(planner.returns.mean())
         checkpoints = self.folder / "checkpoints"
-        save_agent(checkpoints / "last.pt", self.agent, self.step)
-        if self.last_eval > self.best_return:
-            self.best_return = self.last_eval
-            save_agent(checkpoints / "best.pt", self.agent, self.step)
+        save_agent(checkpoints / "last.pt", agent, self.step)
+        if mean > self.best_return:
+            self.best_return = mean
+            save_agent(checkpoints / "best.pt", agent, self.step)
         if planner.frames:
             path = self.folder / "videos" / f"evaluation_{self.step}.mp4"
             self.progress.message(save_video(path, planner.frames))
-        self.progress.update(self.step, eval_return=self.last_eval)
+        if planner.no_film:
+            self.progress.message(planner.no_film)
+        self.progress.update(self.step, eval_return=mean)
         self.progress.message(
-            f"step {self.step}: evaluation return {self.last_eval:.1f} with the planner, "
+            f"step {self.step}: evaluation return {mean:.1f} with the planner, "
             f"{policy.returns.mean():.1f} with the bare policy "
             f"({planner.returns.size} episodes each)"
         )
-        self.progress.phase("training")
-        self.stopwatch.begun += time.perf_counter() - begun
+        self.stopwatch.pause(begun)

@@ -21,6 +21,9 @@ class TrainingOptions:
         eval_every: steps between evaluations; 0 switches them off.
         eval_episodes: episodes of an evaluation, planned as one batch.
         log_every: steps between two records of the losses.
+        checkpoint_minutes: time between two checkpoints of the whole run; 0 writes none but the
+            last, and those that signals ask for.
+        checkpoints_kept: how many of them stay, at least 2.
     """
 
     steps: int = 1_000_000
@@ -31,6 +34,8 @@ class TrainingOptions:
     eval_every: int = 50_000
     eval_episodes: int = 10
     log_every: int = 500
+    checkpoint_minutes: float = 5.0
+    checkpoints_kept: int = 3
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "replay_capacity", "eval_episodes", "log_every"):
@@ -40,6 +45,15 @@ class TrainingOptions:
         if self.seed_steps is not None and self.seed_steps < 1:
             raise ValueError(
                 f"TrainingOptions.seed_steps = {self.seed_steps}: expected >= 1 or None"
+            )
+        if self.checkpoint_minutes < 0:
+            raise ValueError(
+                f"TrainingOptions.checkpoint_minutes = {self.checkpoint_minutes}: expected >= 0"
+            )
+        if self.checkpoints_kept < 2:
+            raise ValueError(
+                f"TrainingOptions.checkpoints_kept = {self.checkpoints_kept}: expected at least 2, "
+                "so that one that is found damaged has another before it"
             )
         if self.updates_per_step < 0:
             raise ValueError(

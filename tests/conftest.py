@@ -28,7 +28,23 @@ SHARED = Path(os.environ.get("MPPI_ZOO_SHARED", ROOT.parent / "shared"))
 @pytest.fixture(scope="session")
 def goldens() -> Path:
     """Folder of the golden numbers; the test is skipped where it is missing."""
-    folder = SHARED / "goldens" / "algorithms"
-    if not folder.is_dir():
-        pytest.skip(f"golden numbers not found at {folder}; set MPPI_ZOO_SHARED to their folder")
-    return folder
+    return _shared("goldens/algorithms")
+
+
+@pytest.fixture(scope="session")
+def humanoid_goldens() -> Path:
+    """Folder of HumanoidBench's recorded states; the test is skipped where it is missing."""
+    return _shared("goldens/humanoid_bench")
+
+
+@pytest.fixture(scope="session")
+def humanoid_figures() -> Path:
+    """The measured figures of the robot h1hand; the test is skipped where they are missing."""
+    return _shared("humanoid_bench/h1hand_figures.json")
+
+
+def _shared(name: str) -> Path:
+    path = SHARED / name
+    if not path.exists():
+        pytest.skip(f"golden numbers not found at {path}; set MPPI_ZOO_SHARED to their folder")
+    return path

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mppi_zoo.metrics import MetricsLogger, complete_lines
+from mppi_zoo.metrics import MetricsLogger, Position, complete_lines
 
 HEADER = "step,split,metric,value\n"
 
@@ -38,27 +38,25 @@ def test_values_come_back_exactly(tmp_path_factory, value):
     assert float(text) == value or (math.isnan(value) and math.isnan(float(text)))
 
 
-def test_append_drops_the_incomplete_line_and_later_rows(tmp_path):
+def test_resuming_drops_what_came_after_the_checkpoint(tmp_path):
     path = tmp_path / "metrics.csv"
-    path.write_text(HEADER + "1,train,x,1.0\n2,train,x,2.0\n3,train,x,3.0\n4,tra")
-    with log(tmp_path, append=True, upto_step=2) as logger:
+    with log(tmp_path) as logger:
+        logger.write(1, "train", {"x": 1.0})
+        position = logger.position(1)
+        logger.write(2, "train", {"x": 2.0})
+    kept = path.read_text()[: position.metrics]
+    with path.open("a") as file:
+        file.write("4,tra")
+    with log(tmp_path, resume_at=position) as logger:
         logger.write(3, "train", {"x": 3.5})
-    assert path.read_text() == HEADER + "1,train,x,1.0\n2,train,x,2.0\n3,train,x,3.5\n"
-    assert not list(tmp_path.glob("*.tmp"))
+    assert path.read_text() == kept + "3,train,x,3.5\n"
 
 
-def test_append_keeps_everything_without_upto_step(tmp_path):
-    path = tmp_path / "metrics.csv"
-    path.write_text(HEADER + "9,train,x,1.0\n10,train,x,2.")
-    log(tmp_path, append=True).close()
-    assert path.read_text() == HEADER + "9,train,x,1.0\n"
-
-
-@pytest.mark.parametrize("left", ["", "step,spl"])
-def test_append_mends_a_header_cut_short(tmp_path, left):
-    (tmp_path / "metrics.csv").write_text(left)
-    log(tmp_path, append=True).close()
-    assert (tmp_path / "metrics.csv").read_text() == HEADER
+def test_resuming_at_the_beginning_keeps_nothing(tmp_path):
+    for left in ("", "step,spl", HEADER + "9,train,x,1.0\n10,train,x,2."):
+        (tmp_path / "metrics.csv").write_text(left)
+        log(tmp_path, resume_at=Position(0, 0, 0)).close()
+        assert (tmp_path / "metrics.csv").read_text() == HEADER
 
 
 def test_an_interrupted_run_ends_with_the_bytes_of_an_uninterrupted_one(tmp_path):
@@ -69,8 +67,10 @@ def test_an_interrupted_run_ends_with_the_bytes_of_an_uninterrupted_one(tmp_path
     with log(tmp_path / "whole") as logger:
         steps(logger, 0, 20)
     with log(tmp_path / "cut") as logger:
-        steps(logger, 0, 14)
-    with log(tmp_path / "cut", append=True, upto_step=9) as logger:
+        steps(logger, 0, 10)
+        position = logger.position(9)
+        steps(logger, 10, 14)
+    with log(tmp_path / "cut", resume_at=position) as logger:
         steps(logger, 10, 20)
     whole, cut = (tmp_path / name / "metrics.csv" for name in ("whole", "cut"))
     assert whole.read_bytes() == cut.read_bytes()
@@ -79,16 +79,17 @@ def test_an_interrupted_run_ends_with_the_bytes_of_an_uninterrupted_one(tmp_path
 def test_measurements_are_never_overwritten(tmp_path):
     with log(tmp_path) as logger:
         logger.write(0, "train", {"x": 1})
-    with pytest.raises(FileExistsError, match="append=True"):
+    with pytest.raises(FileExistsError, match="pass resume_at"):
         log(tmp_path)
     assert "0,train,x,1.0" in (tmp_path / "metrics.csv").read_text()
 
 
-@pytest.mark.parametrize("text", ["a,b\n1,2\n", HEADER + "1,train,x\n", HEADER + "x,train,x,1\n"])
-def test_a_foreign_file_is_left_alone(tmp_path, text):
+@pytest.mark.parametrize("text", ["a,b\n1,2\n", HEADER + "1,train,x,1.0\n2,train,x,2.0\n", HEADER])
+def test_a_file_that_is_not_the_checkpoints_is_left_alone(tmp_path, text):
     (tmp_path / "metrics.csv").write_text(text)
-    with pytest.raises(ValueError, match="expected the columns"):
-        log(tmp_path, append=True)
+    length = len("a,b\n1,2") if text[0] == "a" else len(HEADER) + 10
+    with pytest.raises(ValueError, match=r"was changed since|bytes, expected"):
+        log(tmp_path, resume_at=Position(1, length, 0))
     assert (tmp_path / "metrics.csv").read_text() == text
 
 

@@ -24,6 +24,7 @@ from mppi_zoo.base import Batch, EnvSpec, Gaussian
 from mppi_zoo.noise import generator_for, numpy_generator_for
 from mppi_zoo.reanalysis import NoReanalysis, Reanalysis
 from mppi_zoo.replay import Replay, replay_bytes
+from mppi_zoo.row_log import Segment
 
 SPEC = EnvSpec(obs_dim=2, action_dim=2, episode_length=100)
 
@@ -101,6 +102,29 @@ def plan_of(numbers: Tensor) -> Gaussian:
     return Gaussian(mean, mean.abs() + 1)
 
 
+class Store:
+    """What a checkpoint keeps of a replay: its state, and the segments in order."""
+
+    def __init__(self) -> None:
+        self.state: dict[str, Any] = {}
+        self.segments: dict[str, dict[int, Segment]] = {}
+
+    def save(self, replay: Replay) -> None:
+        self.state = replay.state_dict()
+        for name, log in replay.logs.items():
+            number = log.next
+            segment, retired = log.cut()
+            kept = self.segments.setdefault(name, {})
+            kept[number] = segment
+            for old in retired:
+                del kept[old]
+
+    def load(self, replay: Replay) -> None:
+        segments = {name: list(kept.values()) for name, kept in self.segments.items()}
+        replay.load_state_dict(self.state, segments)
+        self.segments = {name: dict(enumerate(kept)) for name, kept in segments.items()}
+
+
 class ReplayMachine(RuleBasedStateMachine):
     @initialize(
         lanes=st.integers(1, 3),
@@ -116,6 +140,7 @@ class ReplayMachine(RuleBasedStateMachine):
         self.episode = list(range(lanes))
         self.counter = 0.0
         self.steps = 0
+        self.store = Store()
 
     def fresh(self) -> Replay:
         return Replay(SPEC, self.capacity, self.horizon, self.lanes)
@@ -181,9 +206,9 @@ class ReplayMachine(RuleBasedStateMachine):
 
     @rule()
     def save_and_load(self) -> None:
-        state = self.replay.state_dict()
+        self.store.save(self.replay)
         self.replay = self.fresh()
-        self.replay.load_state_dict(state)
+        self.store.load(self.replay)
 
     @rule(seed=st.integers(0, 100))
     def sample(self, seed: int) -> None:
@@ -268,9 +293,12 @@ def test_every_window_is_equally_likely() -> None:
 def test_saved_state_survives_a_file(tmp_path: Any) -> None:
     replay = Replay(SPEC, 40, 2, num_envs=2)
     fill(replay, 33, {9: [0], 20: [0, 1]})
-    torch.save(replay.state_dict(), tmp_path / "replay.pt")
+    store = Store()
+    store.save(replay)
+    torch.save((store.state, store.segments), tmp_path / "replay.pt")
+    store.state, store.segments = torch.load(tmp_path / "replay.pt", weights_only=False)
     loaded = Replay(SPEC, 40, 2, num_envs=2)
-    loaded.load_state_dict(torch.load(tmp_path / "replay.pt"))
+    store.load(loaded)
     for further in range(3):
         batches = [r.sample(16, np.random.default_rng(further)) for r in (replay, loaded)]
         for name in ("obs", "action", "reward", "terminated", "planned", "index"):
@@ -289,8 +317,38 @@ def test_sizes() -> None:
     smallest = Replay(SPEC, 15, 3, num_envs=3)
     fill(smallest, 20, {})
     assert len(smallest) == 6
-    with pytest.raises(ValueError, match="build the replay with the sizes it was saved with"):
-        smallest.load_state_dict(replay.state_dict())
+    with pytest.raises(ValueError, match="none can shrink"):
+        smallest.load_state_dict(replay.state_dict(), {})
+    with pytest.raises(ValueError, match="3 lanes, expected 1"):
+        Replay(SPEC, 100, 3).load_state_dict(replay.state_dict(), {})
+    full = Store()
+    full.save(smallest)
+    with pytest.raises(ValueError, match="a full replay cannot change its size"):
+        full.load(replay)
+
+
+@pytest.mark.parametrize("steps", [7, 11, 12])
+def test_a_replay_that_was_not_full_moves_into_a_larger_one(steps: int) -> None:
+    """A run that goes on for longer than planned has the replay that it would have had at once."""
+    ends = {4: [0], 9: [0, 1]}  # lane 0 is full after 10 steps, whose ends take a row each
+    small, large = (Replay(SPEC, rows, 2, num_envs=2) for rows in (28, 60))
+    for replay in (small, large):
+        fill(replay, steps, ends)
+    store, moved = Store(), Replay(SPEC, 60, 2, num_envs=2)
+    store.save(small)
+    store.load(moved)
+    for replay in (moved, large):
+        fill(replay, 9, {3: [1]}, seed=1)
+    assert len(moved) == len(large)
+    batches = [replay.sample(64, np.random.default_rng(0)) for replay in (moved, large)]
+    for name in ("obs", "action", "reward", "terminated", "planned", "index"):
+        assert torch.equal(*(getattr(batch, name) for batch in batches)), name
+    again = Store()
+    again.save(moved)  # the log was begun anew, in the larger replay's numbers
+    loaded = Replay(SPEC, 60, 2, num_envs=2)
+    again.load(loaded)
+    for name, column in moved.columns.items():
+        assert torch.equal(column, loaded.columns[name]), name
 
 
 def test_no_window_yet() -> None:

@@ -66,6 +66,18 @@ def test_the_widest_dmc_task(tmp_path: Path) -> None:
     assert (spec["obs_dim"], spec["action_dim"], spec["episode_length"]) == (223, 38, 500)
 
 
+@pytest.mark.parametrize("member", ["bmpc_equiv", "pompc_adaptive_fkl"])
+def test_humanoid_bench(tmp_path: Path, member: str) -> None:
+    options = ("--gin", "env/humanoid_bench", *SHORT, "--steps", "70", "--seed", "3")
+    folder = tmp_path / "run"
+    assert run.main(["--gin", member, *options, "--out", str(folder)]) == 0
+    record = run_folder.read(folder)
+    assert record["task"] == "hb:h1hand-walk"  # hbx: would name the original program
+    spec = record["spec"]
+    assert (spec["obs_dim"], spec["action_dim"], spec["episode_length"]) == (151, 61, 1000)
+    assert np.isfinite(pd.read_csv(folder / "metrics.csv")["value"]).all()
+
+
 @pytest.mark.parametrize("num_envs", [1, 3])
 def test_same_seed_same_metrics(tmp_path: Path, num_envs: int) -> None:
     extra = ("--num-envs", str(num_envs), "--param", "TrainingOptions.log_every=7")

@@ -8,6 +8,8 @@ EnvSpec(obs_dim=2, action_dim=2, episode_length=25, episodic=False)
 Simulators are imported by the first ``make`` that needs them, never by this package's import.
 """
 
+from mppi_zoo.envs.faults import EnvironmentFault
+from mppi_zoo.envs.humanoid_bench import registration as _registration
 from mppi_zoo.envs.options import EnvOptions
 from mppi_zoo.envs.registry import make, make_vector
 from mppi_zoo.envs.rendering import rendering_available
@@ -15,8 +17,11 @@ from mppi_zoo.envs.seeding import episode_seed
 from mppi_zoo.envs.spec import spec_of
 from mppi_zoo.envs.vector import EpisodeVector
 
+_registration.register()
+
 __all__ = [
     "EnvOptions",
+    "EnvironmentFault",
     "EpisodeVector",
     "episode_seed",
     "make",

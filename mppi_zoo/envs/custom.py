@@ -75,8 +75,8 @@ def _import_advice(module_name: str, error: Exception, here: str) -> str:
     if missing is not None and (module_name + ".").startswith(missing + "."):
         return (
             f"no module {missing!r} for task '{module_name}:...'; expected an importable module, "
-            f"or one of the suites dmc, gym, toy. Install it, start from the directory that holds "
-            f"it (now {here}), or add that to PYTHONPATH"
+            "or one of the suites dmc, gym, hb, hbx, toy. Install it, start from the directory "
+            f"that holds it (now {here}), or add that to PYTHONPATH"
         )
     return (
         f"importing module {module_name!r} failed: {type(error).__name__}: {error}. "

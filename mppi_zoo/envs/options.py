@@ -18,6 +18,8 @@ class EnvOptions:
         max_episode_steps: time limit in environment steps, that is before action repeat, as
             Gymnasium counts them. Suite default: the task's own limit.
         episodic: whether episodes can terminate. Suite default: what is known of the task.
+        time_out: seconds that a step or reset may take before an environment in a process of its
+            own (``--async-envs``) counts as hung.
 
     Raises:
         ValueError: a value is out of range.
@@ -26,6 +28,7 @@ class EnvOptions:
     action_repeat: int | None = None
     max_episode_steps: int | None = None
     episodic: bool | None = None
+    time_out: float = 300.0
 
     def __post_init__(self) -> None:
         for name in ("action_repeat", "max_episode_steps"):
@@ -41,4 +44,8 @@ class EnvOptions:
             raise ValueError(
                 f"EnvOptions.episodic is {self.episodic!r}; expected True, False, "
                 "or None for what is known of the task"
+            )
+        if not self.time_out > 0:
+            raise ValueError(
+                f"EnvOptions.time_out is {self.time_out!r}; expected a positive number of seconds"
             )

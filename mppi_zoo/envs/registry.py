@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import multiprocessing
 from functools import partial
 
 import gymnasium
-from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from mppi_zoo.envs.options import EnvOptions
 from mppi_zoo.envs.view import AgentEnv
+from mppi_zoo.envs.workers import Workers
+from mppi_zoo.signals import leave_to_parent
 
 DEFAULT_OPTIONS = EnvOptions()
 
@@ -17,6 +20,8 @@ DEFAULT_OPTIONS = EnvOptions()
 SUITES = {
     "dmc": "mppi_zoo.envs.dmc",
     "gym": "mppi_zoo.envs.gym",
+    "hb": "mppi_zoo.envs.humanoid_bench.suite",
+    "hbx": "mppi_zoo.envs.humanoid_bench.clone",
     "toy": "mppi_zoo.envs.toy",
 }
 
@@ -25,13 +30,15 @@ def make(task: str, options: EnvOptions = DEFAULT_OPTIONS, render: bool = False)
     """An environment with observations [O] float32 and actions [A] float32 in [-1, 1].
 
     Args:
-        task: ``dmc:<domain>-<task>``, ``gym:<id>``, ``toy:<name>``, or ``module.path:Factory``.
+        task: ``dmc:<domain>-<task>``, ``gym:<id>``, ``hb:h1hand-<task>``, ``hbx:<robot>-<task>``,
+            ``toy:<name>``, or ``module.path:Factory``.
         options: what to change from the suite's defaults.
         render: make ``render()`` return images [height, width, 3] uint8.
 
     Raises:
         ValueError: unknown suite or task, or spaces that agents cannot use.
-        ImportError: the module of a ``module.path:Factory`` cannot be imported.
+        ImportError: the module of a ``module.path:Factory`` cannot be imported, or what a suite
+            needs beside this package is not installed.
         RuntimeError: ``render`` where the suite cannot render.
     """
     suite, colon, name = task.partition(":")
@@ -70,6 +77,7 @@ def make_vector(
 
     Raises:
         ValueError: ``num_envs`` < 1, or both ``asynchronous`` and ``render``; else as ``make``.
+        EnvironmentFault: later, where an environment raises, hangs or dies.
     """
     if num_envs < 1:
         raise ValueError(f"num_envs is {num_envs}; expected an integer >= 1")
@@ -80,12 +88,16 @@ def make_vector(
             f"{task}: asynchronous=True and render=True cannot go together, expected at most one; "
             "render with asynchronous=False"
         )
-    builders = [partial(_build, task, options, render) for _ in range(num_envs)]
-    # copy=True: both classes otherwise return one buffer that later steps overwrite.
+    builders = [partial(_build, task, options, render, index) for index in range(num_envs)]
     if asynchronous:
-        return AsyncVectorEnv(builders, copy=True, autoreset_mode=AutoresetMode.DISABLED)
+        return Workers(task, builders, options.time_out)
+    # copy=True: gymnasium otherwise returns one buffer that later steps overwrite.
     return SyncVectorEnv(builders, copy=True, autoreset_mode=AutoresetMode.DISABLED)
 
 
-def _build(task: str, options: EnvOptions, render: bool) -> gymnasium.Env:
-    return make(task, options, render)
+def _build(task: str, options: EnvOptions, render: bool, index: int) -> gymnasium.Env:
+    if multiprocessing.parent_process() is not None:
+        leave_to_parent()
+    env = make(task, options, render)
+    env.index = index
+    return env

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mppi_zoo.envs.faults import EnvironmentFault
 from mppi_zoo.envs.options import EnvOptions
 from mppi_zoo.envs.registry import DEFAULT_OPTIONS, make_vector
 from mppi_zoo.envs.seeding import episode_seed
@@ -67,6 +68,8 @@ class EpisodeVector:
         # Whether an environment is within an episode, and so may be stepped.
         self._running = np.zeros(num_envs, dtype=bool)
         self._started = np.zeros(num_envs, dtype=bool)
+        # Actions of the episodes under way, which together with their seeds are their states.
+        self._actions: list[list[np.ndarray]] = [[] for _ in range(num_envs)]
 
     @property
     def episode(self) -> np.ndarray:
@@ -89,7 +92,8 @@ class EpisodeVector:
             Observations [N, O] float32; those outside the mask are as they were.
 
         Raises:
-            ValueError: a malformed mask, or non-finite observations.
+            ValueError: a malformed mask.
+            EnvironmentFault: an environment failed, or its observation is not finite.
             RuntimeError: an environment outside the mask has never been reset.
         """
         mask = self._checked_mask(mask)
@@ -99,6 +103,7 @@ class EpisodeVector:
         for i in np.flatnonzero(mask).tolist():
             seed = episode_seed(self._run_seed, self._purpose, i, int(self._episode[i]))
             seeds[i] = self._seeds[i] = seed
+            self._actions[i] = []
         # A new dict and a copied mask: gymnasium keeps neither intact.
         obs, _ = self._vector.reset(seed=seeds, options={"reset_mask": mask.copy()})
         self._episode[mask] += 1
@@ -118,7 +123,8 @@ class EpisodeVector:
             truncated [N] bool). Observations of finished episodes are their last ones.
 
         Raises:
-            ValueError: actions of the wrong shape or with NaN; non-finite observations or rewards.
+            ValueError: actions of the wrong shape or with NaN.
+            EnvironmentFault: an environment failed, or returned numbers that are not finite.
             RuntimeError: an environment's episode is over, or has not begun.
         """
         if not self._running.all():
@@ -128,6 +134,8 @@ class EpisodeVector:
         obs, reward, terminated, truncated, _ = self._vector.step(actions)
         reward = reward.astype(np.float32)
         self._steps += 1
+        for i, taken in enumerate(self._actions):
+            taken.append(actions[i].copy())
         self._running = ~(terminated | truncated)
         self._obs = obs
         if not np.isfinite(obs).all():
@@ -147,6 +155,65 @@ class EpisodeVector:
                 f"{self._task} was made without rendering; build EpisodeVector with render=True"
             )
         return np.asarray(self._vector.envs[index].render())
+
+    def not_restorable(self) -> str:
+        """Why an episode under way cannot be restored after a stop; empty if it can.
+
+        Asks each environment to try; call it before the first reset.
+        """
+        return next((reason for reason in self._vector.call("probe") if reason), "")
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where each environment is, as plain arrays: its episode's number, seed and actions.
+
+        Raises:
+            RuntimeError: an environment is not within an episode.
+        """
+        if not self._running.all():
+            raise RuntimeError(self._idle_message())
+        empty = np.zeros((0, self.spec.action_dim), np.float32)
+        return {
+            "episode": self.episode,
+            "seeds": self._seeds.copy(),
+            "actions": [np.array(taken) if taken else empty for taken in self._actions],
+            "obs": self._obs.copy(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> np.ndarray:
+        """Restore :meth:`state_dict` by playing the episodes under way again.
+
+        Returns:
+            [N] bool, which environments did not come back to the very observation they had; their
+            next episodes have begun instead.
+
+        Raises:
+            ValueError: the state is of another number of environments.
+        """
+        if len(state["seeds"]) != self.num_envs:
+            raise ValueError(
+                f"the state is of {len(state['seeds'])} environments; expected {self.num_envs}"
+            )
+        self.episode = state["episode"]
+        self._seeds = np.array(state["seeds"])
+        # A reset through the vector first, which its own bookkeeping of finished episodes needs.
+        self._vector.reset(seed=self._seeds.tolist())
+        histories = list(zip(self._seeds.tolist(), state["actions"], strict=True))
+        self._vector.set_attr("history", histories)
+        found = self._vector.call("replay_history")
+        self._obs = np.array(state["obs"])
+        self._actions = [list(taken) for taken in state["actions"]]
+        self._steps = np.array([len(taken) for taken in self._actions])
+        self._started[:] = self._running[:] = True
+        lost = [
+            obs is None or not np.array_equal(obs, was)
+            for obs, was in zip(found, self._obs, strict=True)
+        ]
+        self.reset(np.array(lost))
+        return np.array(lost)
+
+    def observations(self) -> np.ndarray:
+        """The newest observations [N, O]; a copy."""
+        return self._obs.copy()
 
     def close(self) -> None:
         """Closes the environments and ends their processes; further calls do nothing."""
@@ -193,7 +260,7 @@ class EpisodeVector:
         bad = ~np.isfinite(values.reshape(self.num_envs, -1)).all(axis=1)
         i = int(np.flatnonzero(bad)[0])
         cause = "reset" if actions is None else f"action {actions[i].tolist()}"
-        raise ValueError(
+        raise EnvironmentFault(
             f"{self._where(i)}: the environment returned the {what} {values[i].tolist()} after "
             f"{cause}; expected finite numbers (the simulation has diverged, or the environment "
             "has a bug: replay the episode from its seed)"

@@ -9,6 +9,11 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.wrappers import FlattenObservation
 
+from mppi_zoo.envs.faults import EnvironmentFault
+
+PROBE_STEPS = 10
+PROBE_SEEDS = (20_011, 20_021)
+
 
 class EpisodeFacts(NamedTuple):
     """What the spaces of an environment do not tell.
@@ -33,6 +38,10 @@ class AgentEnv(gymnasium.Wrapper):
     float32); values outside are clipped, then mapped affinely so that -1 and 1 reach the inner
     environment's bounds exactly. Rewards are summed over the repeats, which stop at the episode's
     end. ``info`` is that of the last repeat.
+
+    An episode is a function of its seed and its actions, unless the environment declares
+    ``restorable = False`` (a robot, say) or is found to draw from elsewhere; so an episode under
+    way is restored by playing it again.
 
     Args:
         env: environment with a bounded Box action space and a flattenable observation space.
@@ -70,13 +79,25 @@ class AgentEnv(gymnasium.Wrapper):
         self._rescales = bool(np.any(self._low != -1.0) or np.any(self._high != 1.0))
         self._lower = np.full(self._low.shape, -1.0)
         self._upper = np.full(self._low.shape, 1.0)
+        self.index = 0  # among the environments of a vector
+        self.history: tuple[int, np.ndarray] | None = None  # for `replay_history`
+        self._seed: int | None = None
+        self._steps = 0
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Starts an episode; returns (observation [O], info)."""
-        obs, info = self.env.reset(seed=seed, options=options)
-        return np.array(obs, dtype=np.float32).reshape(-1), info
+        """Starts an episode; returns (observation [O], info).
+
+        Raises:
+            EnvironmentFault: the environment raised, or observes another number of values.
+        """
+        self._seed, self._steps = seed, 0
+        try:
+            obs, info = self.env.reset(seed=seed, options=options)
+        except Exception as error:
+            raise EnvironmentFault(f"{self._where()}: reset raised {_told(error)}") from error
+        return self._flat(obs), info
 
     def step(  # type: ignore[override]
         self, action: np.ndarray
@@ -88,20 +109,75 @@ class AgentEnv(gymnasium.Wrapper):
 
         Raises:
             ValueError: the action has the wrong shape or holds NaN.
+            EnvironmentFault: the environment raised, or observes another number of values.
         """
         inner = self._inner_action(action)
         total = 0.0
-        for _ in range(self.facts.action_repeat):
-            obs, reward, terminated, truncated, info = self.env.step(inner)
-            total += float(reward)
+        self._steps += 1
+        try:
+            for _ in range(self.facts.action_repeat):
+                obs, reward, terminated, truncated, info = self.env.step(inner)
+                total += float(reward)
+                if terminated or truncated:
+                    break
+        except Exception as error:
+            raise EnvironmentFault(f"{self._where()}: step raised {_told(error)}") from error
+        return self._flat(obs), total, bool(terminated), bool(truncated), info
+
+    def probe(self) -> str:
+        """Why an episode cannot be restored by its seed and actions; empty if it can.
+
+        Plays a few steps of two episodes, and of the first again.
+        """
+        if not getattr(self.unwrapped, "restorable", True):
+            return "it declares restorable = False"
+        first = self._excerpt(PROBE_SEEDS[0])
+        self._excerpt(PROBE_SEEDS[1])
+        again = self._excerpt(PROBE_SEEDS[0])
+        same = first.shape == again.shape and np.array_equal(first, again, equal_nan=True)
+        return "" if same else "two episodes with the same seed and actions differed"
+
+    def replay_history(self) -> np.ndarray | None:
+        """Play the episode of ``history`` (seed, actions [k, A]) again; its last observation [O].
+
+        None without a history, where the environment is not to be moved for this, or if the episode
+        ends although it had not.
+        """
+        if self.history is None or not getattr(self.unwrapped, "restorable", True):
+            return None
+        (seed, actions), self.history = self.history, None
+        obs, _ = self.reset(seed=seed, options={})
+        for action in actions:
+            obs, _, terminated, truncated, _ = self.step(action)
+            if terminated or truncated:
+                return None  # it had gone on, so this is another episode
+        return obs
+
+    def _excerpt(self, seed: int) -> np.ndarray:
+        """Observations and rewards of an episode's first steps, in one row."""
+        draws = np.random.default_rng(seed)
+        parts = [self.reset(seed=seed, options={})[0]]
+        for _ in range(PROBE_STEPS):
+            action = draws.uniform(-1, 1, self._low.shape).astype(np.float32)
+            obs, reward, terminated, truncated, _ = self.step(action)
+            parts += [obs, np.array([reward])]
             if terminated or truncated:
                 break
+        return np.concatenate(parts)
+
+    def _flat(self, obs: Any) -> np.ndarray:
+        flat = np.array(obs, dtype=np.float32).reshape(-1)
+        if flat.shape != self.observation_space.shape:
+            raise EnvironmentFault(
+                f"{self._where()}: the observation has {flat.size} values, expected "
+                f"{self.observation_space.shape[0]} as the observation space says"  # type: ignore
+            )
+        return flat
+
+    def _where(self) -> str:
         return (
-            np.array(obs, dtype=np.float32).reshape(-1),
-            total,
-            bool(terminated),
-            bool(truncated),
-            info,
+            f"{self.facts.task}, environment {self.index}, step {self._steps} of the episode with "
+            f"seed {self._seed}"
         )
 
     def _inner_action(self, action: np.ndarray) -> np.ndarray:
@@ -124,6 +200,10 @@ class AgentEnv(gymnasium.Wrapper):
             unit = self._low + (unit + 1.0) * self._half_range
             unit = np.minimum(np.maximum(unit, self._low), self._high)
         return unit.astype(self._action_dtype).reshape(self._action_shape)
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _check_observations(space: spaces.Space, task: str) -> None:

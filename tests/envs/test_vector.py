@@ -145,7 +145,7 @@ def test_non_finite_values_are_reported(asynchronous, name, words):
     task = f"{MODULE}:{name}"
     with envs.EpisodeVector(task, 2, 3, "x", asynchronous=asynchronous) as vector:
         vector.reset()
-        with pytest.raises(ValueError) as caught:
+        with pytest.raises(envs.EnvironmentFault) as caught:
             for _ in range(3):
                 vector.step(np.full((2, 2), 0.25))
     for word in (*words, f"seed {envs.episode_seed(3, 'x', 0, 0)}", "[0.25, 0.25]"):

@@ -26,6 +26,8 @@ TIMEOUT = 120.0  # seconds a test may take
 
 GOLDEN, AGREEMENT = "tests/test_golden.py", "tests/baselines/test_agreement.py"
 RULES = "tests/test_update_rules.py"
+HUMANOID = "tests/envs/test_humanoid_bench.py"
+RESUME = "tests/test_resume.py::test_every_member_resumes_exactly[pompc_adaptive_fkl]"
 
 
 def updates(member: str) -> str:
@@ -378,6 +380,87 @@ MUTATIONS = [
         "first = elite_actions[0][rows, pick]",
         "first = mean[0]",
         plans("tdmpc2"),
+    ),
+    # --- HumanoidBench
+    Mutation(
+        "rewards read up-to-date quantities",
+        "envs/humanoid_bench/readings.py",
+        "mujoco.mj_subtreeVel(self._model, data)",
+        "mujoco.mj_forward(self._model, data)",
+        f"{HUMANOID}::test_one_substep_lag_and_float32_controls",
+    ),
+    Mutation(
+        "control ranges in double precision",
+        "envs/humanoid_bench/env.py",
+        "actuator_ctrlrange.astype(np.float32).T",
+        "actuator_ctrlrange.T",
+        f"{HUMANOID}::test_one_substep_lag_and_float32_controls",
+    ),
+    Mutation(
+        "noisy quaternions left as they are",
+        "envs/humanoid_bench/env.py",
+        "        mujoco.mj_normalizeQuat(self.model, self.data.qpos)\n",
+        "",
+        f"{HUMANOID}::test_reset_noise_is_uniform[walk]",
+    ),
+    Mutation(
+        "restored without the generator",
+        "envs/humanoid_bench/env.py",
+        "self.np_random.bit_generator.state = state[",
+        "_ = state[",
+        f"{HUMANOID}::test_a_restored_environment_continues_bit_for_bit[walk]",
+    ),
+    Mutation(
+        "hurdles count as barriers",
+        "envs/humanoid_bench/rewards.py",
+        'any("barrier" in pair for pair',
+        'any("hurdle" in pair for pair',
+        f"{HUMANOID}::test_collisions_cost_nine_tenths",
+    ),
+    # --- resuming
+    Mutation(
+        "the warm start is not restored",
+        "trainer_state.py",
+        'trainer.actor.warm_start.copy_(state["warm_start"])',
+        "trainer.actor.warm_start.zero_()",
+        "tests/test_resume.py::test_mujoco_tasks_resume_exactly_within_an_episode"
+        "[dmc:cartpole-swingup]",
+    ),
+    Mutation(
+        "rewritten plans are not saved",
+        "replay.py",
+        'self.logs["plans"].mark(rows)',
+        "pass",
+        RESUME,
+    ),
+    Mutation(
+        "an episode is replayed without its last action",
+        "envs/view.py",
+        "for action in actions:",
+        "for action in actions[:-1]:",
+        "tests/envs/test_restoring.py::test_restored_within_an_episode[toy:point]",
+    ),
+    Mutation(
+        "the generators go on where the new process has them",
+        "trainer_state.py",
+        'trainer.generators.load_state_dict(state["generators"], trainer.seed, trainer.step)',
+        "pass",
+        RESUME,
+    ),
+    Mutation(
+        "a retired segment's rows are not written again",
+        "row_log.py",
+        "changed |= rest",
+        "pass",
+        "tests/test_checkpoint_store.py::test_a_log_restores_the_table_and_stays_small",
+    ),
+    Mutation(
+        "checksums are not compared",
+        "checkpoint_store.py",
+        'if digest.hexdigest() != entry["sha256"]:',
+        "if False:",
+        "tests/test_faults.py::test_a_damaged_checkpoint_is_refused_and_the_one_before_used"
+        "[a flipped bit]",
     ),
 ]
 

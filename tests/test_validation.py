@@ -1,0 +1,62 @@
+"""What is refused before anything is written, and how memory is counted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mppi_zoo import memory, run, validation
+
+SHORT = ["--gin", "tdmpc2_equiv", "--gin", "debug", "--task", "toy:point", "--quiet", "--no-video"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--param", "horizon=26"], "horizon = 26 is longer than an episode"),
+        (["--param", "batch_size=61"], "batch_size = 61 windows are more than the seed phase"),
+        (["--num-envs", "20"], "60 steps in 20 environments holds no window of 4"),
+        (["--steps", "59"], "steps = 59 ends within the seed phase of 60"),
+        (["--param", "elites=25"], "elites = 25, expected 1 .. samples = 24"),
+        (["--param", "KLObjective.lam=-1.0"], "lam = -1.0"),
+        (["--device", "cuda:7"], "--device cuda:7: not available"),
+        (["--param", "TrainingOptions.checkpoints_kept=1"], "checkpoints_kept = 1: expected at"),
+        (["--param", "TrainingOptions.checkpoint_minutes=-1.0"], "checkpoint_minutes = -1.0"),
+        (["--param", "EnvOptions.time_out=0.0"], "EnvOptions.time_out is 0.0"),
+    ],
+)
+def test_bad_sizes_fail_early(tmp_path: Path, capsys, arguments: list[str], message: str) -> None:
+    out = tmp_path / "run"
+    assert run.main([*SHORT, "--out", str(out), *arguments]) == 2
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_replay_beyond_the_memory_is_refused(tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.setattr(validation, "available", lambda: 9000)  # 241 rows of 49 bytes
+    assert run.main([*SHORT, "--out", str(tmp_path / "run")]) == 2
+    assert "the replay of 241 rows needs" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def group(folder: Path, limit: str, used: int, cached: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "memory.max").write_text(limit)
+    (folder / "memory.current").write_text(str(used))
+    (folder / "memory.stat").write_text(f"anon 5\ninactive_file {cached}\n")
+
+
+def test_available_memory_heeds_every_control_group_above(tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.write_text("0::/job/step\n")
+    root = tmp_path / "cgroup"
+    group(root / "job" / "step", "max\n", 50, 0)
+    free = memory.available(root, own)
+    assert free == pytest.approx(memory.available(tmp_path / "none", tmp_path / "none"), rel=0.2)
+    group(root / "job", "1000\n", 700, 200)
+    assert memory.available(root, own) == 500
+    group(root / "job" / "step", "800\n", 650, 50)
+    assert memory.available(root, own) == 200
+    group(root / "job" / "step", "600\n", 650, 0)
+    assert memory.available(root, own) == 0
