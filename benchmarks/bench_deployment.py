@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -41,18 +42,17 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder, torch.no_grad():
             files = export.save(agent, Path(folder))
             policy, planner = (torch.export.load(file).module() for file in files)
-            controls = agent.draw_plan_noise(1, None)
-            for name, call, rounds in (
-                ("exported policy", lambda policy=policy: policy(obs), 5 * args.rounds),
-                ("exported planner", lambda planner=planner: planner(obs, plan), args.rounds),
-                (
-                    "the package's planner",
-                    lambda agent=agent, noise=controls: agent.act(obs, noise, greedy=True),
-                    args.rounds,
+            noise = agent.draw_plan_noise(1, None)
+            latencies = {
+                "exported policy": milliseconds(partial(policy, obs), 5 * args.rounds),
+                "exported planner": milliseconds(partial(planner, obs, plan), args.rounds),
+                "the package's planner": milliseconds(
+                    partial(agent.act, obs, noise, greedy=True), args.rounds
                 ),
-            ):
-                p50, p99 = np.percentile(milliseconds(call, rounds), [50, 99])
-                rows.append([f"{scale}, {name}", f"{p50:.2f}", f"{p99:.2f}"])
+            }
+        for name, times in latencies.items():
+            p50, p99 = np.percentile(times, [50, 99])
+            rows.append([f"{scale}, {name}", f"{p50:.2f}", f"{p99:.2f}"])
     print(machine.table(["", "p50 ms", "p99 ms"], rows))
 
 

@@ -49,10 +49,10 @@ def _save(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor | None], output: Tensor
 def _gradients(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     x, weight = ctx.saved_tensors
     for_x, for_weight, for_bias = ctx.needs_input_grad
-    rows = grads[0].flatten(0, -2)
+    rows, inputs = (t.reshape(-1, t.shape[-1]) for t in (grads[0], x))
     return (
         linear(grads[0], weight.mT) if for_x else None,
-        linear(rows.mT, x.flatten(0, -2).mT) if for_weight else None,
+        linear(rows.mT, inputs.mT) if for_weight else None,
         rows.sum(0) if for_bias else None,
     )
 
