@@ -126,7 +126,7 @@ def main() -> None:
                 kept = ("plan", "replan 60") if short else ("plan", "replan 60", "update")
                 versions[name] = {part: parts[part] for part in kept}
         # the published sizes of the encoder that the scale's file sets; 256 where it sets none
-        enc_dim = agent.world_model.encoder[0].weight.shape[0]
+        enc_dim = next(agent.world_model.encoder.parameters()).shape[0]
         if member in REFERENCES:
             versions["reference"] = reference_cases(member, agent, enc_dim, batch)
         if args.released is not None and member == "tdmpc2_equiv":

@@ -120,7 +120,7 @@ class MLP(nn.Sequential):
     def joint(self, z: Tensor, action: Tensor) -> Tensor:
         """The network at [z, action]: z [..., Z] or [..., 1, Z], action [..., A]."""
         first, *others = self
-        y = first.joint(z, action)
+        y = first.joint(z, action)  # pyright: ignore[reportCallIssue]
         for layer in others:
             y = layer(y)
         return y
@@ -209,7 +209,7 @@ class EnsembleMLP(nn.Module):
 def polyak_(target: nn.Module, source: nn.Module, rate: float) -> None:
     """target <- target + rate (source - target), parameter by parameter, in place."""
     ours, theirs = list(target.parameters()), list(source.parameters())
-    torch._foreach_lerp_(ours, theirs, rate)
+    torch._foreach_lerp_(ours, theirs, rate)  # pyright: ignore
 
 
 class TwoHot(nn.Module):

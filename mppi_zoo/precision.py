@@ -40,7 +40,7 @@ def frozen_view(networks: Networks, replaced: Mapping[Tensor, Tensor] | None = N
             other = tensor.detach() if replaced is None else replaced.get(tensor, tensor.detach())
             memo[id(tensor)] = nn.Parameter(other, requires_grad=False)
         memo |= {id(tensor): tensor for tensor in module.buffers()}
-    return Networks(*(copy.deepcopy(module, memo) for module in networks))
+    return copy.deepcopy(networks, memo)
 
 
 @gin.register
@@ -78,4 +78,4 @@ class BFloat16Hidden:
     @torch.no_grad()
     def refresh(self) -> None:
         """Round the weights that the last update left."""
-        torch._foreach_copy_(self._short, self._trained)
+        torch._foreach_copy_(self._short, self._trained)  # pyright: ignore
