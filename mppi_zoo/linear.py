@@ -17,18 +17,21 @@ from torch.nn import functional as F
 SMALLEST = 2**20
 
 
+_AVAILABLE = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+_onednn = torch.ops.mkldnn._linear_pointwise.default if _AVAILABLE else None
+
+
 def _dense(x: Tensor) -> Tensor:
     # oneDNN is a thousand times slower on slices of a larger matrix
     return x if x.is_contiguous() or x.mT.is_contiguous() else x.contiguous()
 
 
 def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    if x.numel() * weight.shape[0] < SMALLEST:
+    if x.numel() * weight.shape[0] < SMALLEST or _onednn is None:
         return F.linear(x, weight, bias)
-    rows = _dense(x.reshape(-1, x.shape[-1]))
-    product = torch.ops.mkldnn._linear_pointwise.default
-    y = product(rows, _dense(weight), bias, "none", [], "")
-    return y.view(*x.shape[:-1], weight.shape[0])
+    rows = _dense(x if x.ndim == 2 else x.reshape(-1, x.shape[-1]))
+    y = _onednn(rows, _dense(weight), bias, "none", [], "")
+    return y if x.ndim == 2 else y.view(*x.shape[:-1], weight.shape[0])
 
 
 # An operator of our own, so that the compiler calls it as it stands and differentiates it.
@@ -59,14 +62,14 @@ def _gradients(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, 
 
 torch.library.register_autograd("mppi_zoo::linear", _gradients, setup_context=_save, lib=_library)
 
-_AVAILABLE = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x weight^T + bias: x [..., in], weight [out, in], bias [out] -> [..., out]."""
     ours = _AVAILABLE and x.dtype == torch.float32 and x.device.type == "cpu"
     if ours and not torch.compiler.is_exporting():  # an exported program runs without this package
-        return torch.ops.mppi_zoo.linear(x, weight, bias)
+        if torch.compiler.is_compiling() or torch.is_grad_enabled():
+            return torch.ops.mppi_zoo.linear(x, weight, bias)
+        return _product(x, weight, bias)  # without the operator's detour
     return F.linear(x, weight, bias)
 
 
