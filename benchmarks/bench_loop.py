@@ -24,7 +24,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     print(machine.describe(args.threads) + (", compiled" if args.compile else ", eager"))
-    seed_steps = 100
+    seed_steps = 300
     rows = []
     for member in args.members:
         with tempfile.TemporaryDirectory() as folder:
