@@ -177,6 +177,7 @@ class Soak:
     ):
         self.args, self.folder, self.draws = args, folder, draws
         self.startup, self.duration = startup, duration
+        self.alive = 0.0  # seconds of all lives beyond their startups
         self.struck: Counter[str] = Counter()  # what the training was doing at each kill
         self.trainings: list[Path] = []
 
@@ -207,13 +208,13 @@ class Soak:
         out = self.trainings[-1]
         trap = None if target == "random" else (target, self.draws.randrange(self.REACH[target]))
         process, phase = begin(command(self.args, out), trap)
+        begun = time.monotonic()
         if trap is None:
-            # what is left of the training, shared out among the lives left
-            left = self.duration * (1 - progress(out, self.args.steps))
-            process.join(self.draws.uniform(0, self.startup + 2 * left / lives_left))
+            process.join(self.draws.uniform(0, self.startup + 2 * self._left() / lives_left))
             if process.is_alive():
                 kill(process)
         process.join()
+        self.alive += max(time.monotonic() - begun - self.startup, 0)
         if process.exitcode == 0:
             return False
         require(process, -KILL)
@@ -223,6 +224,13 @@ class Soak:
             name += ", no checkpoint yet"
         self.struck[name] += 1
         return True
+
+    def _left(self) -> float:
+        """Seconds that the training still needs, at the pace of its lives so far."""
+        done = progress(self.trainings[-1], self.args.steps)
+        whole = len(self.trainings) - 1 + done
+        duration = self.alive / whole if whole > 0.1 else self.duration
+        return duration * (1 - done)
 
 
 def progress(out: Path, steps: int) -> float:
