@@ -139,7 +139,9 @@ format: venv ## rewrite the sources in the house format
 .PHONY: bench
 bench: venv ## run the benchmarks (benchmarks/bench_*.py)
 	@if [ -z "$(BENCH)" ]; then echo "No benchmarks/bench_*.py to run" >&2; exit 1; fi
-	@for script in $(BENCH); do echo "== $$script"; $(PY) $$script; done
+	@for script in $(BENCH); do \
+	  echo "== $$script"; $(PY) -m benchmarks.$$(basename $$script .py); \
+	done
 
 .PHONY: clean
 clean: ## remove what tools left behind; keeps .venv and runs/

@@ -27,6 +27,7 @@ from mppi_zoo.objective import KLObjective
 from mppi_zoo.optim import ClippedAdam
 from mppi_zoo.planner import MPPIPlanner
 from mppi_zoo.policy import LogStdBounds, Policy
+from mppi_zoo.precision import BFloat16Hidden, Networks, SamePrecision, frozen_view
 from mppi_zoo.prior import Prior, PriorParts
 from mppi_zoo.random_state import restore_generator
 from mppi_zoo.world_model import WorldModel
@@ -66,6 +67,8 @@ class POMPCAgent:
             (TD-MPC2) or the model only (BMPC, PO-MPC).
         replan_log_std_bounds: log-std bounds of the policy's proposals in re-analysis; None
             keeps the policy's own.
+        planning_precision: (networks) -> what the planner evaluates, :class:`SamePrecision` or
+            :class:`BFloat16Hidden`.
     """
 
     def __init__(
@@ -87,6 +90,7 @@ class POMPCAgent:
         termination_weight: float = 1.0,
         pretrain_policy: bool = True,
         replan_log_std_bounds: LogStdBounds | None = (-2.0, 1.0),
+        planning_precision: Callable[[Networks], SamePrecision | BFloat16Hidden] = SamePrecision,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ):
@@ -114,6 +118,14 @@ class POMPCAgent:
         self.replan_log_std_bounds = replan_log_std_bounds
         # the two halves of an update, replaced by compiled ones in `compile`
         self._model_loss, self._policy_loss = model_loss, policy_loss
+        networks = Networks(self.world_model, self.critic, self.policy)
+        # the policy's loss runs through model and critic, but asks nothing of their weights
+        frozen = frozen_view(networks)
+        self._policy_parts = self.parts._replace(
+            world_model=frozen.world_model, critic=frozen.critic
+        )
+        self._planning = planning_precision(networks)
+        self.compiled = False
         self._acting_model = self.planning_model()
         self._replanning_model = self.planning_model(replan_log_std_bounds)
 
@@ -125,11 +137,13 @@ class POMPCAgent:
         self._model_loss = torch.compile(model_loss, dynamic=False)
         self._policy_loss = torch.compile(policy_loss, dynamic=False)
         self.planner.compile()
+        self.compiled = True
 
     def uncompile(self) -> None:
         """Back to eager execution."""
         self._model_loss, self._policy_loss = model_loss, policy_loss
         self.planner.uncompile()
+        self.compiled = False
 
     def _build(
         self,
@@ -162,19 +176,23 @@ class POMPCAgent:
 
     def planning_model(self, proposal_bounds: LogStdBounds | None = None) -> PlanningModel:
         """The agent as a planner sees it; ``proposal_bounds`` replaces the proposals' log-std."""
+        model, critic, policy = self._planning.networks
         return PlanningModel(
-            step=self.world_model.step,
-            value=lambda z, noise, heads: self.critic.state_value(
-                z, self.policy, self.world_model, noise, heads
-            ),
-            propose=lambda z, noise: self.policy.act(z, noise, proposal_bounds),
+            step=model.step,
+            value=lambda z, noise, heads: critic.state_value(z, policy, model, noise, heads),
+            propose=lambda z, noise: policy.act(z, noise, proposal_bounds),
         )
+
+    def refreshed_networks(self) -> Networks:
+        """The networks of :meth:`planning_model`, up to date with the last update."""
+        self._planning.refresh()
+        return self._planning.networks
 
     def tensor(self, array: np.ndarray) -> Tensor:
         """A NumPy array as the agent computes with it."""
         return torch.as_tensor(array, dtype=self.dtype, device=self.device)
 
-    def draw_plan_noise(self, batch: int, generator: torch.Generator) -> PlanNoise:
+    def draw_plan_noise(self, batch: int, generator: torch.Generator | None) -> PlanNoise:
         """The draws of one plan for ``batch`` states."""
         return self.planner.draw_noise(
             batch, self.spec.action_dim, self.critic.heads, generator, self.dtype
@@ -191,6 +209,7 @@ class POMPCAgent:
     ) -> PlanResult:
         """Plan from observations [B, O]; see :meth:`MPPIPlanner.plan`."""
         z = self.world_model.encode(obs)
+        self._planning.refresh()
         return self.planner.plan(z, self._acting_model, noise, warm_start=warm_start, greedy=greedy)
 
     @torch.no_grad()
@@ -202,6 +221,7 @@ class POMPCAgent:
     def replan(self, obs: Tensor, noise: PlanNoise) -> PlanResult:
         """Re-analysis: plan from stored observations [n, O] with the zero mean (spec section 4)."""
         z = self.world_model.encode(obs)
+        self._planning.refresh()
         return self.planner.plan(z, self._replanning_model, noise, greedy=True)
 
     def _replan_now(self, obs: Tensor) -> Gaussian:
@@ -262,7 +282,7 @@ class POMPCAgent:
     ) -> dict[str, Tensor]:
         """Policy step on detached latents zs [T+1, B, Z], with the critics just updated."""
         lam_weights = self.objective.lam.weights(step)
-        loss, figures = self._policy_loss(self.parts, zs, batch, lam_weights, noise)
+        loss, figures = self._policy_loss(self._policy_parts, zs, batch, lam_weights, noise)
         norm = self.policy_optimizer.step(loss)
         self.objective.lam.observe(figures["divergence"])
         self.prior.after_policy_step(self.policy)

@@ -80,9 +80,10 @@ class PlanningModel(NamedTuple):
     """All that a planner sees of an agent: three functions, never a network.
 
     Attributes:
-        step: (z [..., Z], action [..., A]) -> Step.
+        step: (z [..., Z], action [..., A]) -> Step; z may also be [B, 1, Z] for actions [B, n, A]
+            that all start there.
         value: (z [B, N, Z], noise [B, N, A], heads [2]) -> terminal value [B, N].
-        propose: (z [B, P, Z], noise [B, P, A]) -> action [B, P, A] in [-1, 1].
+        propose: (z [B, P, Z] or [B, 1, Z], noise [B, P, A]) -> action [B, P, A] in [-1, 1].
     """
 
     step: Callable[[Tensor, Tensor], Step]

@@ -68,8 +68,8 @@ def parser() -> argparse.ArgumentParser:
         "--compile",
         action="store_true",
         default=None,
-        help="torch.compile the losses and the planner: a minute more at first, then "
-        "1.3 times as fast or better; needs a C++ compiler",
+        help="torch.compile the losses and the planner: some minutes at first, then "
+        "faster (docs/speed.md); needs a C++ compiler",
     )
     p.add_argument("--no-video", action="store_true", default=None, help="film no evaluation")
     p.add_argument("--wandb", metavar="PROJECT", help="log to Weights & Biases too")

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mppi_zoo.activations import group_softmax, mish
+from mppi_zoo.linear import ensemble_linear, linear
 from mppi_zoo.ops import symexp, symlog
 
 Init = Callable[[Tensor, Tensor], None]
@@ -78,8 +79,18 @@ def simnorm_unless_medium_action(
     return nn.Identity() if low <= action_dim <= high else SimNorm(latent_dim, group)
 
 
-class Dense(nn.Linear):
-    """Linear -> LayerNorm -> activation, the block that every network repeats."""
+class Linear(nn.Linear):
+    """A product in the dtype of its weights."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return linear(x.to(self.weight.dtype), self.weight, self.bias)
+
+
+class Dense(Linear):
+    """Linear -> LayerNorm -> activation, the block that every network repeats.
+
+    The norm and what follows it work in the dtype of the norm's own parameters.
+    """
 
     def __init__(self, in_dim: int, out_dim: int, activation: Callable[[Tensor], Tensor] = mish):
         super().__init__(in_dim, out_dim)
@@ -88,7 +99,31 @@ class Dense(nn.Linear):
         truncated_normal_init(self.weight, self.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.activation(self.ln(super().forward(x)))
+        return self._finish(super().forward(x))
+
+    def joint(self, z: Tensor, action: Tensor) -> Tensor:
+        """The block at [z, action]; where many actions share one z, [..., 1, Z], its part of the
+        product is computed once."""
+        if z.shape[:-1] == action.shape[:-1]:
+            return self(torch.cat([z, action], -1))
+        weight, width = self.weight, z.shape[-1]
+        shared = linear(z.to(weight.dtype), weight[:, :width], self.bias)
+        return self._finish(shared + linear(action.to(weight.dtype), weight[:, width:]))
+
+    def _finish(self, y: Tensor) -> Tensor:
+        return self.activation(self.ln(y.to(self.ln.weight.dtype)))
+
+
+class MLP(nn.Sequential):
+    """Hidden blocks and an output layer."""
+
+    def joint(self, z: Tensor, action: Tensor) -> Tensor:
+        """The network at [z, action]: z [..., Z] or [..., 1, Z], action [..., A]."""
+        first, *others = self
+        y = first.joint(z, action)  # pyright: ignore[reportCallIssue]
+        for layer in others:
+            y = layer(y)
+        return y
 
 
 def mlp(
@@ -98,15 +133,15 @@ def mlp(
     *,
     out_norm: nn.Module | None = None,
     out_init: Init = truncated_normal_init,
-) -> nn.Sequential:
+) -> MLP:
     """Hidden blocks, then a plain Linear, or Linear -> LayerNorm -> ``out_norm`` where given."""
     dims = [in_dim, *hidden]
     layers: list[nn.Module] = [Dense(a, b) for a, b in zip(dims, dims[1:], strict=False)]
     if out_norm is not None:
-        return nn.Sequential(*layers, Dense(dims[-1], out_dim, activation=out_norm))
-    last = nn.Linear(dims[-1], out_dim)
+        return MLP(*layers, Dense(dims[-1], out_dim, activation=out_norm))
+    last = Linear(dims[-1], out_dim)
     out_init(last.weight, last.bias)
-    return nn.Sequential(*layers, last)
+    return MLP(*layers, last)
 
 
 class EnsembleDense(nn.Module):
@@ -129,9 +164,11 @@ class EnsembleDense(nn.Module):
         def chosen(parameter: Tensor) -> Tensor:
             return parameter if heads is None else parameter.index_select(0, heads)
 
-        y = torch.baddbmm(chosen(self.bias).unsqueeze(1), x, chosen(self.weight).mT)
+        x = x.to(self.weight.dtype)
+        y = ensemble_linear(x, chosen(self.weight), chosen(self.bias))
         if self.ln is None:
             return y
+        y = y.to(self.ln["weight"].dtype)
         y = y if keep is None else y * keep
         y = F.layer_norm(y, y.shape[-1:])
         gain, shift = chosen(self.ln["weight"]), chosen(self.ln["bias"])
@@ -171,8 +208,8 @@ class EnsembleMLP(nn.Module):
 @torch.no_grad()
 def polyak_(target: nn.Module, source: nn.Module, rate: float) -> None:
     """target <- target + rate (source - target), parameter by parameter, in place."""
-    for ours, theirs in zip(target.parameters(), source.parameters(), strict=True):
-        ours.lerp_(theirs, rate)
+    ours, theirs = list(target.parameters()), list(source.parameters())
+    torch._foreach_lerp_(ours, theirs, rate)  # pyright: ignore
 
 
 class TwoHot(nn.Module):

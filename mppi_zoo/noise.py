@@ -27,9 +27,10 @@ def numpy_generator_for(seed: int, purpose: str) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32(purpose.encode())])
 
 
-def draw_pairs(count: int, heads: int, generator: torch.Generator) -> Tensor:
+def draw_pairs(count: int, heads: int, generator: torch.Generator | None) -> Tensor:
     """``count`` pairs of different critic heads, uniform, [count, 2] int64."""
-    uniform = torch.rand(count, heads, generator=generator, device=generator.device)
+    device = None if generator is None else generator.device
+    uniform = torch.rand(count, heads, generator=generator, device=device)
     return uniform.argsort(-1)[:, :2]
 
 
@@ -62,15 +63,16 @@ def draw_plan_noise(
     iterations: int,
     action_dim: int,
     heads: int,
-    generator: torch.Generator,
+    generator: torch.Generator | None,
     dtype: torch.dtype,
 ) -> PlanNoise:
-    """Draw a :class:`PlanNoise` (shapes there)."""
+    """Draw a :class:`PlanNoise` (shapes there); without a generator, from torch's own."""
+    device = None if generator is None else generator.device
 
     def normal(*shape: int) -> Tensor:
-        return torch.randn(shape, generator=generator, device=generator.device, dtype=dtype)
+        return torch.randn(shape, generator=generator, device=device, dtype=dtype)
 
-    exponential = torch.empty(batch, elites, device=generator.device, dtype=dtype)
+    exponential = torch.empty(batch, elites, device=device, dtype=dtype)
     return PlanNoise(
         policy=normal(horizon, batch, policy_samples, action_dim),
         candidates=normal(iterations, horizon, batch, samples - policy_samples, action_dim),
@@ -78,6 +80,18 @@ def draw_plan_noise(
         heads=draw_pairs(iterations, heads, generator),
         pick=exponential.exponential_(generator=generator),
         action=normal(batch, action_dim),
+    )
+
+
+def noise_of(noise: PlanNoise, states: Tensor) -> PlanNoise:
+    """The draws of some of the states, numbered in ``states`` [b] int64."""
+    return PlanNoise(
+        policy=noise.policy.index_select(1, states),
+        candidates=noise.candidates.index_select(2, states),
+        terminal=noise.terminal.index_select(1, states),
+        heads=noise.heads,
+        pick=noise.pick[states],
+        action=noise.action[states],
     )
 
 

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from mppi_zoo.base import Gaussian, PlanningModel, PlanNoise, PlanResult
-from mppi_zoo.noise import draw_plan_noise
+from mppi_zoo.noise import draw_plan_noise, noise_of
 
 
 class PlanIteration(NamedTuple):
-    """What one iteration saw and decided, for inspection."""
+    """What one iteration saw and decided."""
 
     actions: Tensor  # [H, B, N, A] the candidates
     value: Tensor  # [B, N] their scores
@@ -27,17 +27,20 @@ class PlanIteration(NamedTuple):
     weights: Tensor  # [B, K] sum to 1
     mean: Tensor  # [H, B, A] after the iteration
     std: Tensor  # [H, B, A]
+    elite_value: Tensor  # [B, K]
+    elite_actions: Tensor  # [H, B, K, A]
 
 
 def rollout_return(
     model: PlanningModel, z: Tensor, actions: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Discounted return of action sequences: z [B, n, Z], actions [H, B, n, A].
+    """Discounted return of action sequences from one latent: z [B, 1, Z], actions [H, B, n, A].
 
     Returns:
         (last latent [B, n, Z], return [B, n], remaining discount [B, n]).
     """
     z, total, discount = model.step(z, actions[0])
+    z = z.expand(*actions.shape[1:-1], -1)  # a model need not mind that they all started at one
     for action in actions[1:].unbind(0):
         z, reward, step_discount = model.step(z, action)
         total = total + discount * reward
@@ -48,10 +51,11 @@ def rollout_return(
 def rollout_policy(
     model: PlanningModel, z: Tensor, noise: Tensor
 ) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
-    """The policy's proposals and their :func:`rollout_return`: z [B, P, Z], noise [H, B, P, A]."""
-    actions: list[Tensor] = []
-    total, discount = z.new_zeros(z.shape[:-1]), z.new_ones(z.shape[:-1])
-    for epsilon in noise.unbind(0):
+    """The policy's proposals and their :func:`rollout_return`: z [B, 1, Z], noise [H, B, P, A]."""
+    actions = [model.propose(z, noise[0])]
+    z, total, discount = model.step(z, actions[0])
+    z = z.expand(*noise.shape[1:-1], -1)
+    for epsilon in noise[1:].unbind(0):
         actions.append(model.propose(z, epsilon))
         z, reward, step_discount = model.step(z, actions[-1])
         total = total + discount * reward
@@ -70,7 +74,7 @@ def score(
     """G of the proposals and of the drawn candidates (spec section 4): [B, N].
 
     Args:
-        z: [B, N-P, Z]; actions: drawn candidates [H, B, N-P, A].
+        z: [B, 1, Z]; actions: drawn candidates [H, B, N-P, A].
         proposed: :func:`rollout_return` of the proposals, the same in every iteration.
         noise: [B, N, A] of the terminal value; heads: [2].
     """
@@ -93,6 +97,8 @@ class MPPIPlanner:
         policy_samples: P, of the N.
         temperature: multiplies the score differences in the elites' weights.
         min_std, max_std: bounds of the sampling distribution's std; it starts at ``max_std``.
+        cached_samples: on a CPU a batch is planned in pieces of at most so many sequences (and at
+            least one state), whose activations stay in the cache.
 
     Raises:
         ValueError: for sizes that do not fit together.
@@ -110,6 +116,7 @@ class MPPIPlanner:
         temperature: float = 0.5,
         min_std: float = 0.05,
         max_std: float = 2.0,
+        cached_samples: int = 512,
     ):
         if horizon < 1 or iterations < 1:
             raise ValueError(
@@ -128,16 +135,17 @@ class MPPIPlanner:
         self.policy_samples, self.temperature = policy_samples, temperature
         self.min_std, self.max_std = min_std, max_std
         self.base_iterations, self.wide_action_dim = iterations, wide_action_dim
-        self.wide_extra = wide_extra
-        self._score = score
+        self.wide_extra, self.cached_samples = wide_extra, cached_samples
+        self._rollout_policy, self._iterate = rollout_policy, self.iterate
 
     def compile(self) -> None:
-        """Compile the scoring of candidates, where nearly all the time of a plan goes."""
-        self._score = torch.compile(score)
+        """Compile the two functions that a plan consists of; the loop around them stays."""
+        self._rollout_policy = torch.compile(rollout_policy, dynamic=False)
+        self._iterate = torch.compile(self.iterate, dynamic=False)
 
     def uncompile(self) -> None:
         """Back to eager execution."""
-        self._score = score
+        self._rollout_policy, self._iterate = rollout_policy, self.iterate
 
     def iterations(self, action_dim: int) -> int:
         """J for an action size."""
@@ -148,10 +156,10 @@ class MPPIPlanner:
         batch: int,
         action_dim: int,
         heads: int,
-        generator: torch.Generator,
+        generator: torch.Generator | None,
         dtype: torch.dtype = torch.float32,
     ) -> PlanNoise:
-        """Every draw of one plan for ``batch`` states."""
+        """Every draw of one plan for ``batch`` states; from torch's own generator where None."""
         return draw_plan_noise(
             horizon=self.horizon,
             batch=batch,
@@ -164,6 +172,40 @@ class MPPIPlanner:
             generator=generator,
             dtype=dtype,
         )
+
+    def iterate(
+        self,
+        model: PlanningModel,
+        z: Tensor,
+        proposals: Tensor,
+        proposed: tuple[Tensor, Tensor, Tensor],
+        mean: Tensor,
+        std: Tensor,
+        draws: tuple[Tensor, Tensor, Tensor],
+    ) -> PlanIteration:
+        """Draw candidates, score them, move the sampling distribution to the elites.
+
+        Args:
+            z: [B, 1, Z]; mean, std: [H, B, A].
+            proposals, proposed: what :func:`rollout_policy` returned.
+            draws: candidates [H, B, N-P, A], terminal [B, N, A] and heads [2] of this iteration.
+        """
+        epsilon, terminal_noise, heads = draws
+        drawn = torch.addcmul(mean.unsqueeze(2), std.unsqueeze(2), epsilon).clamp_(-1, 1)
+        actions = torch.cat([proposals, drawn], 2)
+        value = score(model, z, drawn, proposed, terminal_noise, heads)
+
+        elite_value, elites = value.topk(self.elites, dim=1)
+        index = elites[None, :, :, None].expand(*actions.shape[:2], -1, actions.shape[-1])
+        elite_actions = actions.gather(2, index)
+        weights = torch.softmax(self.temperature * elite_value, 1)
+        scale = 1 / (weights.sum(1) + 1e-9)
+        scale = scale[None, :, None]
+        spread = weights[None, :, :, None]
+        mean = (spread * elite_actions).sum(2) * scale
+        variance = (spread * (elite_actions - mean.unsqueeze(2)).square()).sum(2) * scale
+        std = variance.sqrt().clamp(self.min_std, self.max_std)
+        return PlanIteration(actions, value, elites, weights, mean, std, elite_value, elite_actions)
 
     @torch.no_grad()
     def plan(
@@ -183,41 +225,51 @@ class MPPIPlanner:
             warm_start: [H, B, A] the ``mean`` of the previous result; None or zeros at the first
                 step of an episode.
             greedy: leave out the exploration noise (evaluation, re-analysis).
-            on_iteration: called with each :class:`PlanIteration`.
+            on_iteration: called with each :class:`PlanIteration`; a plan that is watched is not
+                cut into pieces.
         """
         batch, action_dim = z.shape[0], noise.action.shape[-1]
-        mean = z.new_zeros(self.horizon, batch, action_dim)
+        start = z.new_zeros(self.horizon, batch, action_dim)
         if warm_start is not None:
-            mean[:-1] = warm_start[1:]
+            start[:-1] = warm_start[1:]
+        if batch == 1 or on_iteration is not None or z.device.type != "cpu":
+            result = self._plan_piece(z, model, noise, start, on_iteration)
+        else:
+            pieces = [
+                self._plan_piece(z[rows], model, noise_of(noise, rows), start[:, rows])
+                for rows in self._pieces(batch)
+            ]
+            parts = zip(*pieces, strict=True)
+            result = [torch.cat(part, -2).narrow(-2, 0, batch) for part in parts]
+        picked, std, value, mean = result
+        action = picked if greedy else (picked + std * noise.action).clamp(-1, 1)
+        return PlanResult(action, Gaussian(picked, std), value.squeeze(-1), mean)
+
+    def _pieces(self, batch: int) -> list[Tensor]:
+        """Numbers of the states in each piece of a batch."""
+        size = max(1, self.cached_samples // self.samples)
+        # compiled code is for one size: what the last piece lacks, states planned already fill
+        end = -(-batch // size) * size if self._iterate != self.iterate else batch
+        return list((torch.arange(end) % batch).split(size))
+
+    def _plan_piece(
+        self,
+        z: Tensor,
+        model: PlanningModel,
+        noise: PlanNoise,
+        mean: Tensor,
+        on_iteration: Callable[[PlanIteration], None] | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Picked action [b, A], std [b, A], value [b, 1] and plan [H, b, A] of a piece."""
         std = torch.full_like(mean, self.max_std)
-
         z = z.unsqueeze(1)
-        proposals, proposed = rollout_policy(
-            model, z.expand(-1, self.policy_samples, -1), noise.policy
-        )
-        z = z.expand(-1, self.samples - self.policy_samples, -1)
-        for epsilon, terminal_noise, heads in zip(
-            noise.candidates.unbind(0), noise.terminal.unbind(0), noise.heads, strict=True
-        ):
-            drawn = torch.addcmul(mean.unsqueeze(2), std.unsqueeze(2), epsilon).clamp_(-1, 1)
-            actions = torch.cat([proposals, drawn], 2)
-            value = self._score(model, z, drawn, proposed, terminal_noise, heads)
-
-            elite_value, elites = value.topk(self.elites, dim=1)
-            index = elites[None, :, :, None].expand(self.horizon, -1, -1, action_dim)
-            elite_actions = actions.gather(2, index)
-            weights = torch.softmax(self.temperature * elite_value, 1)
-            scale = 1 / (weights.sum(1) + 1e-9)
-            scale = scale[None, :, None]
-            spread = weights[None, :, :, None]
-            mean = (spread * elite_actions).sum(2) * scale
-            variance = (spread * (elite_actions - mean.unsqueeze(2)).square()).sum(2) * scale
-            std = variance.sqrt().clamp(self.min_std, self.max_std)
+        proposals, proposed = self._rollout_policy(model, z, noise.policy)
+        for draws in zip(noise.candidates, noise.terminal, noise.heads, strict=True):
+            last = self._iterate(model, z, proposals, proposed, mean, std, draws)
+            mean, std = last.mean, last.std
             if on_iteration is not None:
-                on_iteration(PlanIteration(actions, value, elites, weights, mean, std))
+                on_iteration(last)
 
-        pick = (torch.log(weights) - torch.log(noise.pick)).argmax(1)
-        rows = torch.arange(batch, device=z.device)
-        first = elite_actions[0][rows, pick]
-        action = first if greedy else (first + std[0] * noise.action).clamp(-1, 1)
-        return PlanResult(action, Gaussian(first, std[0]), elite_value[rows, pick], mean)
+        pick = (torch.log(last.weights) - torch.log(noise.pick)).argmax(1, keepdim=True)
+        first = last.elite_actions[0].take_along_dim(pick.unsqueeze(-1), 1).squeeze(1)
+        return first, std[0], last.elite_value.gather(1, pick), mean

@@ -21,6 +21,7 @@ from mppi_zoo.checkpoint import load_agent, size_macros
 from mppi_zoo.command_line import overrides, parser, pick_device
 from mppi_zoo.envs import EnvironmentFault, EpisodeVector, rendering_available
 from mppi_zoo.evaluation import Evaluator
+from mppi_zoo.malloc import keep_freed_memory
 from mppi_zoo.replay import replay_bytes
 from mppi_zoo.session import DONE, REFUSED, STOPPED, Setup, train
 from mppi_zoo.signals import Interrupted, StopSignals
@@ -65,6 +66,7 @@ def run(args: argparse.Namespace, command_line: Sequence[str], stop: StopSignals
         raise ValueError("--eval needs --init-from FILE: a run folder or one of its checkpoints")
     record = resume.settle(args)
     device = pick_device(args.device)
+    keep_freed_memory()
     files = args.gin or [str((args.resume / run_folder.CONFIG_FILE).resolve())]
     sizes = {} if args.init_from is None else size_macros(args.init_from)
     prescribed = [config.set_macro(name, value) for name, value in sizes.items()]

@@ -73,11 +73,11 @@ class WorldModel(nn.Module):
 
     def next(self, z: Tensor, action: Tensor) -> Tensor:
         """d(z, a): [..., Z], [..., A] -> [..., Z]."""
-        return self.dynamics(torch.cat([z, action], -1))
+        return self.dynamics.joint(z, action)
 
     def reward(self, z: Tensor, action: Tensor) -> Tensor:
         """Predicted reward [...]."""
-        return self.two_hot.decode(self.reward_net(torch.cat([z, action], -1)))
+        return self.two_hot.decode(self.reward_net.joint(z, action))
 
     def alive(self, z: Tensor) -> Tensor:
         """1 where z is not terminal, else 0: the hard cut at probability 0.5, [...]."""
@@ -86,11 +86,14 @@ class WorldModel(nn.Module):
         return (self.termination_net(z).squeeze(-1) <= 0).to(z.dtype)
 
     def step(self, z: Tensor, action: Tensor) -> Step:
-        """One step; the discount carries the termination (spec section 4)."""
-        both = torch.cat([z, action], -1)
-        next_z = self.dynamics(both)
-        reward = self.two_hot.decode(self.reward_net(both))
-        return Step(next_z, reward, self.discount * self.alive(next_z))
+        """One step; the discount carries the termination (spec section 4).
+
+        Args:
+            z: [..., Z], or [..., 1, Z] where all actions start from one latent.
+            action: [..., A].
+        """
+        next_z = self.next(z, action)
+        return Step(next_z, self.reward(z, action), self.discount * self.alive(next_z))
 
     def rollout(self, z: Tensor, actions: Tensor) -> Tensor:
         """z_0 [B, Z] and actions [T, B, A] -> z_0 ... z_T, [T+1, B, Z]."""
@@ -118,7 +121,7 @@ class WorldModel(nn.Module):
         """
         weights = temporal_weights(rho, action.shape[0], zs)
         mse = (zs[1:] - next_z).square().mean((1, 2))
-        logits = self.reward_net(torch.cat([zs[:-1], action], -1))
+        logits = self.reward_net.joint(zs[:-1], action)
         reward_ce = self.two_hot.cross_entropy(logits, reward).mean(1)
         termination = zs.new_zeros(())
         if self.termination_net is not None:

@@ -124,13 +124,13 @@ def every_magnitude(dtype: torch.dtype, top: float) -> Tensor:
     return torch.cat([magnitudes, -magnitudes]).to(dtype)
 
 
-def close(ours: Tensor, expected: Tensor, slack: float = 8.0) -> None:
+def close(ours: Tensor, expected: Tensor, slack: float = 8.0, floor: float = 8.0) -> None:
     info = torch.finfo(ours.dtype)
     assert ours.dtype == expected.dtype
     assert bool((ours.isfinite() == expected.isfinite()).all())
     # subnormals carry fewer digits
     torch.testing.assert_close(
-        ours, expected, rtol=slack * info.eps, atol=slack * info.smallest_normal
+        ours, expected, rtol=slack * info.eps, atol=floor * info.smallest_normal
     )
 
 
@@ -138,8 +138,9 @@ def close(ours: Tensor, expected: Tensor, slack: float = 8.0) -> None:
 def test_mish_over_all_floats(dtype: torch.dtype) -> None:
     x = every_magnitude(dtype, torch.finfo(dtype).max / 2)
     kept = x.clone()
-    close(mish(x), F.mish(x))
-    close(mish(x.clone().requires_grad_()).detach(), F.mish(x))
+    # where sigmoid(x) is subnormal, which some kernels flush to zero, mish(x) is x times that
+    close(mish(x), F.mish(x), floor=1000.0)
+    close(mish(x.clone().requires_grad_()).detach(), F.mish(x), floor=1000.0)
     assert torch.equal(x, kept)
     special = torch.tensor([math.inf, math.nan], dtype=dtype)
     assert torch.equal(mish(special)[0], special[0]) and bool(mish(special)[1].isnan())

@@ -134,8 +134,8 @@ MUTATIONS = [
     Mutation(
         "target critics ten times too fast",
         "nn.py",
-        "ours.lerp_(theirs, rate)",
-        "ours.lerp_(theirs, 10 * rate)",
+        "torch._foreach_lerp_(ours, theirs, rate)",
+        "torch._foreach_lerp_(ours, theirs, 10 * rate)",
         updates("tdmpc2"),
     ),
     Mutation(
@@ -328,9 +328,30 @@ MUTATIONS = [
     Mutation(
         "warm start not shifted",
         "planner.py",
-        "mean[:-1] = warm_start[1:]",
-        "mean[:-1] = warm_start[:-1]",
+        "start[:-1] = warm_start[1:]",
+        "start[:-1] = warm_start[:-1]",
         plans("tdmpc2"),
+    ),
+    Mutation(
+        "a piece of a batch gets the draws of the first states",
+        "noise.py",
+        "candidates=noise.candidates.index_select(2, states),",
+        "candidates=noise.candidates[:, :, : len(states)],",
+        agreement("bmpc-0"),
+    ),
+    Mutation(
+        "a shared latent loses its part of the first layer",
+        "nn.py",
+        "return self._finish(shared + linear(action.to(weight.dtype), weight[:, width:]))",
+        "return self._finish(linear(action.to(weight.dtype), weight[:, width:]))",
+        plans("tdmpc2"),
+    ),
+    Mutation(
+        "bfloat16 weights stay those of the first plan",
+        "precision.py",
+        "torch._foreach_copy_(self._short, self._trained)",
+        "pass",
+        "tests/test_precision.py::test_short_weights_follow_the_updates",
     ),
     Mutation(
         "temperature divides",
@@ -370,15 +391,15 @@ MUTATIONS = [
     Mutation(
         "planner looks beyond a predicted termination",
         "world_model.py",
-        "return Step(next_z, reward, self.discount * self.alive(next_z))",
-        "return Step(next_z, reward, self.discount * torch.ones_like(reward))",
+        "return Step(next_z, self.reward(z, action), self.discount * self.alive(next_z))",
+        "return Step(next_z, self.reward(z, action), self.discount.expand(next_z.shape[:-1]))",
         agreement("tdmpc2-1"),
     ),
     Mutation(
         "plan's mean handed out for the picked elite",
         "planner.py",
-        "first = elite_actions[0][rows, pick]",
-        "first = mean[0]",
+        "return first, std[0], last.elite_value.gather(1, pick), mean",
+        "return mean[0], std[0], last.elite_value.gather(1, pick), mean",
         plans("tdmpc2"),
     ),
     # --- HumanoidBench

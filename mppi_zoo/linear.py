@@ -1,0 +1,81 @@
+"""Matrix products of the networks, by the faster of the two libraries that torch ships on a CPU.
+
+torch sends float32 products to MKL, which leaves half the vector width of a CPU that is not
+Intel's unused; oneDNN, which torch uses for bfloat16, does not. Both are exact float32, and on
+other devices and in other dtypes nothing changes (measurements: docs/speed.md).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+# multiplications below which calling oneDNN costs more than it saves
+SMALLEST = 2**20
+
+
+_AVAILABLE = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+_onednn = torch.ops.mkldnn._linear_pointwise.default if _AVAILABLE else None
+
+
+def _dense(x: Tensor) -> Tensor:
+    # oneDNN is a thousand times slower on slices of a larger matrix
+    return x if x.is_contiguous() or x.mT.is_contiguous() else x.contiguous()
+
+
+def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    if x.numel() * weight.shape[0] < SMALLEST or _onednn is None:
+        return F.linear(x, weight, bias)
+    rows = _dense(x if x.ndim == 2 else x.reshape(-1, x.shape[-1]))
+    y = _onednn(rows, _dense(weight), bias, "none", [], "")
+    return y if x.ndim == 2 else y.view(*x.shape[:-1], weight.shape[0])
+
+
+# An operator of our own, so that the compiler calls it as it stands and differentiates it.
+_library = torch.library.Library("mppi_zoo", "FRAGMENT")
+_library.define("linear(Tensor x, Tensor weight, Tensor? bias) -> Tensor")
+_library.impl("linear", _product, "CPU")
+
+
+@torch.library.register_fake("mppi_zoo::linear", lib=_library)
+def _shape(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    return x.new_empty(*x.shape[:-1], weight.shape[0])
+
+
+def _save(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor | None], output: Tensor) -> None:
+    ctx.save_for_backward(inputs[0], inputs[1])
+
+
+def _gradients(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    x, weight = ctx.saved_tensors
+    for_x, for_weight, for_bias = ctx.needs_input_grad
+    rows, inputs = (t.reshape(-1, t.shape[-1]) for t in (grads[0], x))
+    return (
+        linear(grads[0], weight.mT) if for_x else None,
+        linear(rows.mT, inputs.mT) if for_weight else None,
+        rows.sum(0) if for_bias else None,
+    )
+
+
+torch.library.register_autograd("mppi_zoo::linear", _gradients, setup_context=_save, lib=_library)
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x weight^T + bias: x [..., in], weight [out, in], bias [out] -> [..., out]."""
+    ours = _AVAILABLE and x.dtype == torch.float32 and x.device.type == "cpu"
+    if ours and not torch.compiler.is_exporting():  # an exported program runs without this package
+        if torch.compiler.is_compiling() or torch.is_grad_enabled():
+            return torch.ops.mppi_zoo.linear(x, weight, bias)
+        return _product(x, weight, bias)  # without the operator's detour
+    return F.linear(x, weight, bias)
+
+
+def ensemble_linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """E products side by side: x [E, n, in], weight [E, out, in], bias [E, out] -> [E, n, out]."""
+    if x.dtype == torch.float32 and x.device.type == "cpu":
+        parts = zip(x.unbind(0), weight.unbind(0), bias.unbind(0), strict=True)
+        return torch.stack([linear(*part) for part in parts])
+    return torch.baddbmm(bias.unsqueeze(1), x, weight.mT)

@@ -1,0 +1,59 @@
+"""Products by oneDNN: PyTorch's numbers and gradients, on every layout."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from mppi_zoo.linear import SMALLEST, ensemble_linear, linear
+from mppi_zoo.malloc import keep_freed_memory
+
+
+def normal(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def same(ours: Tensor, expected: Tensor) -> None:
+    assert ours.shape == expected.shape
+    torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-5 * float(expected.abs().max()))
+
+
+@pytest.mark.parametrize("shape", [(96,), (3, 96), (640, 96), (5, 128, 96)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_values_and_gradients(shape: tuple[int, ...], bias: bool) -> None:
+    inputs = [normal(*shape), normal(128, 96, seed=1)] + ([normal(128, seed=2)] if bias else [])
+    direction = normal(*shape[:-1], 128, seed=3)
+    results = []
+    for function in (linear, F.linear):
+        leaves = [x.clone().requires_grad_() for x in inputs]
+        y = function(*leaves)
+        results.append([y.detach(), *torch.autograd.grad(y, leaves, direction)])
+    for ours, expected in zip(*results, strict=True):
+        same(ours, expected)
+
+
+def test_slices_transposes_and_broadcasts() -> None:
+    weight, x = normal(128, 150, seed=1), normal(600, 150)
+    assert x.shape[0] * 100 * 128 > SMALLEST
+    same(linear(x[:, :100], weight[:, :100]), x[:, :100] @ weight[:, :100].T)
+    same(linear(x.T.contiguous().T, weight.T.contiguous().T), x @ weight.T)
+    same(linear(x[:1].expand(600, -1), weight), (x[:1] @ weight.T).expand(600, -1))
+
+
+def test_float64_is_left_alone() -> None:
+    x, weight = normal(640, 96).double(), normal(128, 96, seed=1).double()
+    assert torch.equal(linear(x, weight), F.linear(x, weight))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_ensemble(dtype: torch.dtype) -> None:
+    x, weight, bias = normal(2, 300, 96), normal(2, 128, 96, seed=1), normal(2, 128, seed=2)
+    x, weight, bias = (t.to(dtype) for t in (x, weight, bias))
+    same(ensemble_linear(x, weight, bias), x @ weight.mT + bias.unsqueeze(1))
+
+
+def test_freed_memory_is_kept_or_not_touched() -> None:
+    assert keep_freed_memory() in (True, False)
+    assert torch.zeros(2**22).sum() == 0
