@@ -165,7 +165,8 @@ def undisturbed(args: argparse.Namespace, out: Path) -> tuple[float, float]:
 class Soak:
     """Kills a training ``args.kills`` times, then lets it end."""
 
-    REACH = {"seed phase": 50, "pretraining": 50, "evaluating": 40, "checkpoint": 12}
+    # Calls within which a trap springs; all of them happen before the run can end.
+    REACH = {"pretraining": 50, "evaluating": 40, "checkpoint": 12}
 
     def __init__(
         self,
@@ -206,7 +207,8 @@ class Soak:
     def _life(self, target: str, lives_left: int) -> bool:
         """Whether the life ended by being killed, not by finishing the training."""
         out = self.trainings[-1]
-        trap = None if target == "random" else (target, self.draws.randrange(self.REACH[target]))
+        reach = self.REACH.get(target, 50 // self.args.num_envs)
+        trap = None if target == "random" else (target, self.draws.randrange(reach))
         process, phase = begin(command(self.args, out), trap)
         begun = time.monotonic()
         if trap is None:
