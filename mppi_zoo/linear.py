@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-# multiplications below which calling oneDNN costs more than it saves
-SMALLEST = 2**20
+# multiplications below which calling oneDNN costs more than it saves; with a gradient, which goes
+# by an operator of our own, it costs more (`benchmarks/bench_linear.py`)
+SMALLEST, SMALLEST_LEARNING = 2**21, 2**23
 
 
 _AVAILABLE = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
@@ -27,7 +28,7 @@ def _dense(x: Tensor) -> Tensor:
 
 
 def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    if x.numel() * weight.shape[0] < SMALLEST or _onednn is None:
+    if _onednn is None:
         return F.linear(x, weight, bias)
     rows = _dense(x if x.ndim == 2 else x.reshape(-1, x.shape[-1]))
     y = _onednn(rows, _dense(weight), bias, "none", [], "")
@@ -65,17 +66,26 @@ torch.library.register_autograd("mppi_zoo::linear", _gradients, setup_context=_s
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x weight^T + bias: x [..., in], weight [out, in], bias [out] -> [..., out]."""
-    ours = _AVAILABLE and x.dtype == torch.float32 and x.device.type == "cpu"
-    if ours and not torch.compiler.is_exporting():  # an exported program runs without this package
-        if torch.compiler.is_compiling() or torch.is_grad_enabled():
-            return torch.ops.mppi_zoo.linear(x, weight, bias)
-        return _product(x, weight, bias)  # without the operator's detour
-    return F.linear(x, weight, bias)
+    if not _ours(x, weight):
+        return F.linear(x, weight, bias)
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return torch.ops.mppi_zoo.linear(x, weight, bias)
+    return _product(x, weight, bias)  # without the operator's detour
+
+
+def _ours(x: Tensor, weight: Tensor) -> bool:
+    """Whether a product x [..., in] by weight [out, in] goes to oneDNN."""
+    if not _AVAILABLE or x.dtype != torch.float32 or x.device.type != "cpu":
+        return False
+    learns = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
+    if x.numel() * weight.shape[0] < (SMALLEST_LEARNING if learns else SMALLEST):
+        return False
+    return not torch.compiler.is_exporting()  # an exported program runs without this package
 
 
 def ensemble_linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """E products side by side: x [E, n, in], weight [E, out, in], bias [E, out] -> [E, n, out]."""
-    if x.dtype == torch.float32 and x.device.type == "cpu":
+    if _ours(x[0], weight[0]):
         parts = zip(x.unbind(0), weight.unbind(0), bias.unbind(0), strict=True)
         return torch.stack([linear(*part) for part in parts])
     return torch.baddbmm(bias.unsqueeze(1), x, weight.mT)
