@@ -207,7 +207,7 @@ class Soak:
     def _life(self, target: str, lives_left: int) -> bool:
         """Whether the life ended by being killed, not by finishing the training."""
         out = self.trainings[-1]
-        reach = self.REACH.get(target, 50 // self.args.num_envs)
+        reach: int = self.REACH.get(target) or 50 // self.args.num_envs
         trap = None if target == "random" else (target, self.draws.randrange(reach))
         process, phase = begin(command(self.args, out), trap)
         begun = time.monotonic()
