@@ -71,7 +71,8 @@ def gigaflop(call: Call) -> float:
     def product(x: torch.Size, weight: torch.Size, *_: object, **__: object) -> int:
         return 2 * x.numel() * weight[0]
 
-    with FlopCounterMode(display=False, custom_mapping={torch.ops.mppi_zoo.linear: product}) as f:
+    products = (torch.ops.mppi_zoo.linear, torch.ops.mkldnn._linear_pointwise)
+    with FlopCounterMode(display=False, custom_mapping=dict.fromkeys(products, product)) as f:
         call()
     return f.get_total_flops() / 1e9
 
