@@ -14,7 +14,7 @@ import faulty_env
 import numpy as np
 import pytest
 import torch
-from runs import OFTEN, SMALL, Crash, at_call, command, crash, resume
+from short_runs import OFTEN, SMALL, Crash, at_call, command, crash, resume
 from soak.compare import differences
 
 from mppi_zoo import envs, run

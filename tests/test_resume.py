@@ -6,7 +6,17 @@ from pathlib import Path
 
 import pytest
 from agents import MEMBERS
-from runs import EVERY_UNIT, OFTEN, SMALL, Crash, at_call, command, crash, cut_and_resume, resume
+from short_runs import (
+    EVERY_UNIT,
+    OFTEN,
+    SMALL,
+    Crash,
+    at_call,
+    command,
+    crash,
+    cut_and_resume,
+    resume,
+)
 from soak.compare import differences
 
 from mppi_zoo import run
