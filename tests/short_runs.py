@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
 
 from mppi_zoo import run
+from mppi_zoo.checkpointing import Checkpointer
 from mppi_zoo.runner import Trainer
 
 SHORT = ["--gin", "debug", "--no-video", "--quiet"]
-OFTEN = ["--param", "TrainingOptions.checkpoint_minutes=0.002"]
+# By `steady_clock`, whose seconds are calls: a checkpoint about every sixth unit of training.
+OFTEN = ["--param", "TrainingOptions.checkpoint_minutes=0.1"]
 EVERY_UNIT = ["--param", "TrainingOptions.checkpoint_minutes=1e-9"]
 SMALL = ["--steps", "64", "--param", "seed_steps=32", "--param", "eval_every=32", *OFTEN]
 
@@ -41,6 +44,13 @@ def at_call(monkeypatch: pytest.MonkeyPatch, method: str, calls: int, act) -> No
         return original(self, *args, **keywords)
 
     monkeypatch.setattr(Trainer, method, patched)
+
+
+def steady_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checkpoints come after so many units of training, however fast the machine."""
+    ticks = itertools.count()
+    defaults = (lambda: float(next(ticks)),)
+    monkeypatch.setattr(Checkpointer.__init__, "__defaults__", defaults)
 
 
 def crash(trainer: Trainer) -> None:

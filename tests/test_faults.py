@@ -14,7 +14,7 @@ import faulty_env
 import numpy as np
 import pytest
 import torch
-from short_runs import OFTEN, SMALL, Crash, at_call, command, crash, resume
+from short_runs import OFTEN, SMALL, Crash, at_call, command, crash, resume, steady_clock
 from soak.compare import differences
 
 from mppi_zoo import envs, run
@@ -29,6 +29,7 @@ MEMBER, TASK = "pompc_adaptive_fkl", "toy:point-terminating"
 @pytest.fixture(autouse=True)
 def no_fault_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.fsync", lambda descriptor: None)
+    steady_clock(monkeypatch)
     faulty_env.set_fault("")
 
 

@@ -16,6 +16,7 @@ from short_runs import (
     crash,
     cut_and_resume,
     resume,
+    steady_clock,
 )
 from soak.compare import differences
 
@@ -27,6 +28,7 @@ from mppi_zoo.checkpoint_store import CheckpointStore
 def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process's files are there for the next one without it; only a dying machine needs it."""
     monkeypatch.setattr("os.fsync", lambda descriptor: None)
+    steady_clock(monkeypatch)
 
 
 # explore: within the seed phase; pretrain; learn: after the step, before its update; evaluate
