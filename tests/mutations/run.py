@@ -445,7 +445,7 @@ MUTATIONS = [
         "replay.py",
         'self.logs["plans"].mark(rows)',
         "pass",
-        RESUME,
+        "tests/test_replay.py::TestReplayMachine::runTest",
     ),
     Mutation(
         "an episode is replayed without its last action",
