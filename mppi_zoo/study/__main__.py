@@ -108,14 +108,14 @@ def _opened(folder: Path) -> tuple[Study, list[RunPlan]]:
 def _status(args) -> int:
     _, runs = _opened(args.folder)
     while True:
-        states = [read_state(args.folder, run, command_line.alive()) for run in runs]
+        states = [read_state(args.folder, run, command_line.alive(args.folder)) for run in runs]
         if not args.watch:
             break
         with Display() as display:
             while any(state.state in (RUNNING, QUEUED) for state in states):
                 display(states)
                 time.sleep(5)
-                alive = command_line.alive()
+                alive = command_line.alive(args.folder)
                 states = [read_state(args.folder, run, alive) for run in runs]
         break
     Console().print(table(states))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from mppi_zoo.analysis.published import FOLDER
 from mppi_zoo.study import slurm
 from mppi_zoo.study.file import STUDY_FILE, find_study, read_study
 from mppi_zoo.study.grid import RunPlan, Study, split_values
+from mppi_zoo.study.job import is_alive
 from mppi_zoo.study.local import LocalLauncher, rooms
 
 # Option of the command line -> submitit's parameter.
@@ -237,27 +237,22 @@ def _key_value(text: str) -> tuple[str, str]:
     return key.lstrip("-").replace("-", "_"), value
 
 
-def alive() -> Callable[[str], bool]:
-    """Tells of a job, by its name in the journal, whether it is pending or running."""
-    queued = slurm.queue() if shutil.which("squeue") else frozenset()
+def alive(study: Path) -> Callable[[str], bool]:
+    """Tells of a job, by its name in the journal, whether it is pending or running.
+
+    Raises:
+        ValueError: a run was submitted to Slurm, which does not answer here.
+    """
+    queued: list[frozenset[str]] = []
 
     def answer(job: str) -> bool:
-        scheduler, _, number = job.partition(":")
-        if scheduler == "slurm":
-            return job in queued
-        return number.isdigit() and _exists(int(number))
+        if not job.startswith("slurm:"):
+            return is_alive(job, study)
+        if not queued:
+            queued.append(slurm.queue())
+        return job in queued[0]
 
     return answer
-
-
-def _exists(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def difference(before: str, now: str) -> str:

@@ -97,7 +97,7 @@ def expand(study: Study) -> list[RunPlan]:
     Raises:
         FileNotFoundError, ValueError: a file, part, parameter or macro does not exist.
     """
-    short = _short_names(study.grid)
+    short = short_names(study.grid)
     points = [
         dict(zip(study.grid, values, strict=True))
         for values in itertools.product(*study.grid.values())
@@ -176,7 +176,7 @@ def _bindings(point: Mapping[str, str]) -> list[str]:
     return [f"{parameter}={value}" for parameter, value in point.items()]
 
 
-def _short_names(parameters: Mapping[str, object]) -> dict[str, str]:
+def short_names(parameters: Mapping[str, object]) -> dict[str, str]:
     """The last word of each parameter where that tells them apart, else the whole."""
     last = {name: name.rsplit(".", 1)[-1] for name in parameters}
     seen = list(last.values())

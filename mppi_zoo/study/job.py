@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import psutil
 from submitit.helpers import DelayedSubmission
 
 from mppi_zoo.study import journal
@@ -157,7 +159,24 @@ def job_id() -> str:
     if os.environ.get("SUBMITIT_EXECUTOR") == "slurm" or "SLURM_JOB_ID" in os.environ:
         single = os.environ.get("SLURM_JOB_ID", "")
         return f"slurm:{array}_{element}" if array else f"slurm:{single}"
-    return f"local:{os.environ.get('SUBMITIT_LOCAL_JOB_ID', os.getpid())}"
+    return local_job(os.environ.get("SUBMITIT_LOCAL_JOB_ID", os.getpid()))
+
+
+def local_job(process: int | str) -> str:
+    """The name in the journal of a job that submitit runs on this machine."""
+    return f"local:{platform.node()}:{process}"
+
+
+def is_alive(job: str, study: Path) -> bool:
+    """Whether a job of this machine, by its name in the journal, goes on."""
+    host, _, process = job.removeprefix("local:").rpartition(":")
+    if host != platform.node() or not process.isdigit():
+        return False
+    try:  # the number may by now be another program's
+        words = psutil.Process(int(process)).cmdline()
+    except psutil.Error:
+        return False
+    return any(Path(word).resolve() == (study / "jobs").resolve() for word in words[1:])
 
 
 def log_file(study: Path, run: str) -> Path:

@@ -14,7 +14,7 @@ import submitit
 
 from mppi_zoo.signals import Interrupted, StopSignals
 from mppi_zoo.study.grid import RunPlan
-from mppi_zoo.study.job import STOPPED, Job
+from mppi_zoo.study.job import STOPPED, Job, is_alive, local_job
 from mppi_zoo.study.state import FAILED, FINISHED, RUNNING, RunState, read_state
 
 POLL = 0.5  # s
@@ -87,8 +87,9 @@ class LocalLauncher:
         self._active: dict[str, tuple[submitit.Job[dict[str, int]], Room]] = {}
 
     def alive(self, job: str) -> bool:
-        """Whether a job, by its name in the journal, is one of this launcher's that go on."""
-        return any(f"local:{active.job_id}" == job for active, _ in self._active.values())
+        """Whether a job, by its journal name, goes on: this launcher's or an earlier one's."""
+        own = {local_job(active.job_id): active for active, _ in self._active.values()}
+        return not own[job].done() if job in own else is_alive(job, self.study)
 
     def states(self) -> list[RunState]:
         """Of all runs, in order."""

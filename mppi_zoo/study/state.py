@@ -68,10 +68,19 @@ def read_state(study: Path, run: RunPlan, alive: Callable[[str], bool]) -> RunSt
 
 
 def _latest(events: list[dict[str, Any]]) -> dict[str, Any]:
-    """The last event; a submission whose job has begun is no news, though noted after that."""
-    begun = {event.get("job") for event in events if event["event"] != journal.SUBMITTED}
-    told = [e for e in events if e["event"] != journal.SUBMITTED or e["job"] not in begun]
-    return told[-1] if told else {"event": ""}
+    """The last event that counts.
+
+    A submission that is noted after its job began is no news, nor is the end of a process that
+    another one has since taken over from, unless it is the run's end.
+    """
+    begun = [event["job"] for event in events if event["event"] == journal.STARTED]
+    for event in reversed(events):
+        late = event["event"] == journal.SUBMITTED and event["job"] in begun
+        foreign = event["event"] == journal.ENDED and [event["job"]] != begun[-1:]
+        foreign = foreign and event["code"] != DONE
+        if not (late or foreign):
+            return event
+    return {"event": ""}
 
 
 def _state(last: dict[str, Any], folder: Path, run: RunPlan, alive: Callable[[str], bool]) -> str:
