@@ -96,6 +96,8 @@ def main() -> int:
         parser.error(f"{args.action} needs the folder that was given to up, or printed by it")
     folder = args.folder or Path(tempfile.mkdtemp(prefix="slurm-"))
     folder = folder.absolute()
+    for number in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: what was started is ended
+        signal.signal(number, lambda number, frame: sys.exit(128 + number))
     try:
         if args.action == "status":
             return status(folder)
@@ -138,8 +140,7 @@ def up(folder: Path, cpus: int, grace: int) -> None:
         "folder": folder,
         "cpus": cpus,
         "grace": grace,
-        "controller_port": free_port(),
-        "node_port": free_port(),
+        **free_ports(),
     }
     (folder / "slurm.conf").write_text(CONFIGURATION.format(**values))
     (folder / "gres.conf").write_text(GPUS)
@@ -217,10 +218,26 @@ def down(folder: Path) -> int:
         if found is not None:
             os.kill(found, signal.SIGTERM)
             wait_for(f"{name} to end", lambda n=name: process(folder, n) is None, 20, fail=False)
+    for number in escaped(folder):
+        os.kill(number, signal.SIGKILL)
     left = [name for name in DAEMONS if process(folder, name)]
     if left:
         print(f"still running: {', '.join(left)}", file=sys.stderr)
     return 1 if left else 0
+
+
+def escaped(folder: Path) -> list[int]:
+    """Processes of this cluster's jobs that outlived them: linuxproc loses sight of orphans."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:  # it has ended
+            continue
+        ours = f"SLURM_CONF={folder / 'slurm.conf'}".encode() in words
+        if ours and any(word.startswith(b"SLURM_JOB_ID=") for word in words):
+            found.append(int(path.parent.name))
+    return found
 
 
 def state(folder: Path) -> str:
@@ -255,10 +272,12 @@ def process(folder: Path, name: str) -> int | None:
     return number if running == name else None
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def free_ports() -> dict[str, int]:
+    """Two that differ, for controller and node."""
+    with socket.socket() as controller, socket.socket() as node:
+        for probe in (controller, node):
+            probe.bind(("127.0.0.1", 0))
+        return {"controller_port": controller.getsockname()[1], "node_port": node.getsockname()[1]}
 
 
 def wait_for(what: str, true: Callable[[], bool], seconds: float, *, fail: bool = True) -> None:
