@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mppi_zoo import transfer
 from mppi_zoo.base import (
     Batch,
     EnvSpec,
@@ -95,7 +96,7 @@ class POMPCAgent:
         dtype: torch.dtype = torch.float32,
     ):
         self.spec, self.planner = spec, planner
-        self.device, self.dtype = torch.device(device), dtype
+        self.device, self.dtype = transfer.same_device(device), dtype
         with default_dtype(dtype):
             self._build(world_model, policy, critic, prior, objective)
         body = [p for n, p in self.world_model.named_parameters() if not n.startswith("encoder.")]
@@ -190,7 +191,7 @@ class POMPCAgent:
 
     def tensor(self, array: np.ndarray) -> Tensor:
         """A NumPy array as the agent computes with it."""
-        return torch.as_tensor(array, dtype=self.dtype, device=self.device)
+        return transfer.to_device(array, self.device, self.dtype)
 
     def draw_plan_noise(self, batch: int, generator: torch.Generator | None) -> PlanNoise:
         """The draws of one plan for ``batch`` states."""

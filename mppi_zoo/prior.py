@@ -159,7 +159,9 @@ class LearnedPrior(Prior):
     ):
         super().__init__(parts)
         self.fit_kl, self.rho = fit_kl, parts.rho
-        self.head = ClippedGaussian(parts.spec, parts.latent_dim, parts.mlp_dim, log_std_bounds)
+        head = ClippedGaussian(parts.spec, parts.latent_dim, parts.mlp_dim, log_std_bounds)
+        # where it stays, before the optimiser takes hold of its parameters
+        self.head = head.to(next(parts.policy.parameters()).device)
         self.optimizer: ClippedAdam = optimizer(self.head.parameters(), eps=eps)
 
     @torch.no_grad()

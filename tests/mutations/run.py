@@ -314,8 +314,8 @@ MUTATIONS = [
     Mutation(
         "the other environments' plans are forgotten when an episode begins",
         "actor.py",
-        "self.warm_start[:, torch.from_numpy(mask).to(self.warm_start.device)] = 0",
-        "self.warm_start[:, torch.from_numpy(~mask).to(self.warm_start.device)] = 0",
+        "begins = transfer.to_device(mask, self.warm_start.device)",
+        "begins = transfer.to_device(~mask, self.warm_start.device)",
         f"{RULES}::test_an_episode_begins_without_a_plan",
     ),
     Mutation(
