@@ -20,6 +20,7 @@ from mppi_zoo.agent import POMPCAgent
 from mppi_zoo.checkpoint_store import CheckpointStore
 from mppi_zoo.checkpointing import Checkpointer
 from mppi_zoo.config import Experiment
+from mppi_zoo.cuda_graphs import CudaRecorder, Recorder
 from mppi_zoo.curves import plot_learning_curve
 from mppi_zoo.envs import EnvironmentFault, EpisodeVector
 from mppi_zoo.evaluation import Evaluator
@@ -213,21 +214,30 @@ def _measured(setup: Setup, compiled: bool, progress: Progress) -> Speed:
     )
     if not compiled:
         return measure(agent, *sizes)
-    progress.message("compiling: about a minute")
+    recorder = recorder_for(setup.device)
+    graphs = recorder is not None
+    if graphs:
+        agent.record(recorder, progress.message)
+    progress.message("compiling: about a minute" + (", then CUDA graphs" if graphs else ""))
     begun = time.perf_counter()
-    agent.compile()
     try:
+        agent.compile()
         speed = measure(agent, *sizes)
     except Exception as error:  # compilers fail in many ways; eager does not
         agent.uncompile()
         reason = str(error).strip().splitlines()
         progress.message(
             f"torch.compile failed ({reason[0] if reason else type(error).__name__}): "
-            "going on without it"
+            f"going on without it{', with CUDA graphs alone' if graphs else ''}"
         )
         return measure(agent, *sizes)
     progress.message(f"compiled in {time.perf_counter() - begun:.0f} s")
     return speed
+
+
+def recorder_for(device: torch.device) -> Recorder | None:
+    """What records plans and updates on a device; None where there are no graphs."""
+    return CudaRecorder(device) if device.type == "cuda" else None
 
 
 def _plot(folder: Path, quiet: bool) -> None:
