@@ -98,7 +98,7 @@ def train(
         for text in (*notes, no_locks, *store.refused):
             if text:
                 progress.message(text)
-        speed = _measured(setup, args.compile, progress)
+        speed = _measured(setup, args, progress)
         seed_steps = options.seed_phase(envs.spec.episode_length)
         progress.message(forecast(speed, options, envs.num_envs, seed_steps))
         trainer = Trainer(
@@ -204,21 +204,22 @@ def _wandb(args: argparse.Namespace, folder: Path) -> dict[str, str] | None:
     return {"project": args.wandb, "name": folder.name, "id": identity, "resume": "allow"}
 
 
-def _measured(setup: Setup, compiled: bool, progress: Progress) -> Speed:
-    """The agent's speed, compiled first where that was asked for and works."""
+def _measured(setup: Setup, args: argparse.Namespace, progress: Progress) -> Speed:
+    """The agent's speed, compiled and recorded first where that was asked for and works."""
     agent, experiment = setup.agent, setup.experiment
     sizes = (
         setup.envs.num_envs,
         experiment.training.batch_size,
         experiment.reanalysis.states_per_update(agent.planner.horizon),
     )
-    if not compiled:
-        return measure(agent, *sizes)
-    recorder = recorder_for(setup.device)
-    graphs = recorder is not None
-    if graphs:
+    recorder = recorder_for(setup.device) if args.compile or args.graphs else None
+    if recorder is not None:
         agent.record(recorder, progress.message)
-    progress.message("compiling: about a minute" + (", then CUDA graphs" if graphs else ""))
+    elif args.graphs:
+        progress.message(f"no CUDA graphs on {setup.device}: going on without them")
+    if not args.compile:
+        return measure(agent, *sizes)
+    progress.message("compiling: about a minute" + (", then CUDA graphs" if recorder else ""))
     begun = time.perf_counter()
     try:
         agent.compile()
@@ -228,7 +229,7 @@ def _measured(setup: Setup, compiled: bool, progress: Progress) -> Speed:
         reason = str(error).strip().splitlines()
         progress.message(
             f"torch.compile failed ({reason[0] if reason else type(error).__name__}): "
-            f"going on without it{', with CUDA graphs alone' if graphs else ''}"
+            f"going on without it{', with CUDA graphs alone' if recorder else ''}"
         )
         return measure(agent, *sizes)
     progress.message(f"compiled in {time.perf_counter() - begun:.0f} s")

@@ -151,26 +151,34 @@ def test_draws_are_never_recorded() -> None:
     assert recorded.count == 0 and "draws" in said[0]
 
 
+@pytest.mark.parametrize("option", ["--compile", "--graphs"])
 def test_a_recorded_run_is_the_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    option: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """From the command line, as with ``--compile`` on a GPU, where the compiler fails besides."""
+    """From the command line, as on a GPU; the compiler fails besides."""
     monkeypatch.setattr("os.fsync", lambda descriptor: None)
 
     def no_compiler(*args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("no working C++ compiler")
 
     recorder = TapeRecorder()
-    assert run.main(command(tmp_path / "eager", "bmpc_equiv", "toy:point", *SMALL)) == 0
+    eager = command(tmp_path / "eager", "bmpc_equiv", "toy:point", *SMALL)
+    eager.remove("--quiet")
+    assert run.main([*eager, "--graphs"]) == 0
+    assert "no CUDA graphs on cpu: going on without them" in capsys.readouterr().out
     with monkeypatch.context() as patch:
         patch.setattr(torch, "compile", no_compiler)
         patch.setattr(session, "recorder_for", lambda device: recorder)
         arguments = command(tmp_path / "run", "bmpc_equiv", "toy:point", *SMALL)
         arguments.remove("--quiet")
-        assert run.main([*arguments, "--compile"]) == 0
+        assert run.main([*arguments, option]) == 0
     said = capsys.readouterr().out
-    assert "torch.compile failed (no working C++ compiler)" in said and "no CUDA graph" not in said
+    assert ("torch.compile failed (no working C++ compiler)" in said) == (option == "--compile")
+    assert "no CUDA graph" not in said
     # plan and update of the measurement, updates of pretraining and training, acting, evaluation
     assert recorder.recorded == 6
-    eager, recorded = ((tmp_path / name / "metrics.csv").read_text() for name in ("eager", "run"))
-    assert eager == recorded
+    files = [(tmp_path / name / "metrics.csv").read_text() for name in ("eager", "run")]
+    assert files[0] == files[1]
