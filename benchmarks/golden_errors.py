@@ -120,7 +120,7 @@ def rows(goldens: Path, device: str) -> list[list[str]]:
     return lines
 
 
-HEADER = ["", "first scores", "elites shared", "action", "losses", "parameters after"]
+HEADER = ["", "first scores", "elites shared", "action", "losses", "gradients, parameters"]
 
 
 def main() -> None:

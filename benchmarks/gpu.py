@@ -98,27 +98,28 @@ def hardware(device: str) -> str:
 
 
 def tables(rows: list[dict[str, Any]]) -> str:
-    """The figures: of plan and update a table a size, versions down; the others as a list."""
+    """The figures: versions down and cases across where that is a table; the others as a list."""
+    figures = [row for row in rows if not math.isnan(row["value"])]
+    crossed = [r for r in figures if r["section"].startswith(("parts", "goldens"))]
     text: list[str] = []
-    for section in dict.fromkeys(r["section"] for r in rows if r["section"].startswith("parts")):
-        mine = [r for r in rows if r["section"] == section and not math.isnan(r["value"])]
-        cases = list(dict.fromkeys(r["case"] for r in mine))
-        cells = {(r["version"], r["case"]): f"{r['value']:.2f}" for r in mine}
+    for section in dict.fromkeys(row["section"] for row in crossed):
+        mine = [row for row in crossed if row["section"] == section]
+        cases = list(dict.fromkeys(row["case"] for row in mine))
+        cells = {(row["version"], row["case"]): f"{row['value']:.3g}" for row in mine}
         lines = [
             [version, *(cells.get((version, case), "") for case in cases)]
-            for version in dict.fromkeys(r["version"] for r in mine)
+            for version in dict.fromkeys(row["version"] for row in mine)
         ]
-        text.append(machine.table([f"{section[6:]}, ms", *cases], lines))
-    others = [r for r in rows if not r["section"].startswith("parts")]
-    figures = [r for r in others if not math.isnan(r["value"])]
-    cells_of = [
-        [r["section"], r["case"], r["version"], f"{r['value']:.4g} {r['unit']}"] for r in figures
+        text.append(machine.table([f"{section} {mine[0]['unit']}".strip(), *cases], lines))
+    listed = [
+        [row["section"], row["case"], row["version"], f"{row['value']:.4g} {row['unit']}".strip()]
+        for row in figures
+        if row not in crossed
     ]
-    text.append(machine.table(["", "case", "version", "figure"], cells_of))
-    dropped = [
-        f"{r['section']}, {r['case']}: {r['version']}" for r in rows if math.isnan(r["value"])
-    ]
-    return "\n\n".join([*text, *dropped])
+    text.append(machine.table(["", "case", "version", "figure"], listed))
+    missing = [row for row in rows if math.isnan(row["value"])]
+    dropped = "\n".join(f"{r['section']}, {r['case']}: {r['version']}" for r in missing)
+    return "\n\n".join([*text, *([dropped] if dropped else [])])
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -127,9 +127,10 @@ def sampled(run: Trainer) -> Batch:
     return run.replay.sample(run.options.batch_size, run.generators.replay)
 
 
-def waits(settings: Settings, version: Version, steps: int = 20) -> None:
+def waits(settings: Settings, version: Version) -> None:
     """What an environment step with its update makes the host wait for, and what it launches."""
     section, task = "waits", task_of(settings, "waits")
+    steps = 20 if settings.cuda else 2
     with trainer(settings, task, version, section) as run:
         if settings.cuda:  # torch's own watch over what synchronises
             torch.cuda.set_sync_debug_mode("warn")

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -53,8 +54,10 @@ class Settings:
 
     @classmethod
     def from_json(cls, text: str) -> Settings:
-        fields = json.loads(text)
-        return cls(**{n: tuple(v) if isinstance(v, list) else v for n, v in fields.items()})
+        fields: dict[str, Any] = json.loads(text)
+        for name in ("scales", "states", "processes"):
+            fields[name] = tuple(fields[name])
+        return cls(**fields)
 
     def add(self, section: str, case: str, version: str, value: float, unit: str) -> None:
         """Write a figure at once: a section that is cut short leaves what it has measured."""

@@ -14,8 +14,6 @@ from benchmarks import gpu_loop, gpu_parts, gpu_sharing
 from benchmarks.gpu_parts import COMPILED, EAGER, GRAPHS, QUICK
 from benchmarks.gpu_rows import Settings, tried
 
-LIMIT = 1e-4  # of the goldens in float32
-
 
 class Section(NamedTuple):
     """A part of the benchmark."""
@@ -34,10 +32,9 @@ def goldens(settings: Settings) -> None:
     from benchmarks import golden_errors
 
     for name, *cells in golden_errors.rows(Path(settings.goldens), settings.device):
-        kind, version = name.split(", ")
         for what, cell in zip(golden_errors.HEADER[1:], cells, strict=True):
             if cell[:1].isdigit():
-                settings.add("goldens", f"{kind}: {what}", version, float(cell), "")
+                settings.add("goldens", what, name, float(cell), "")
 
 
 def exact(settings: Settings) -> None:

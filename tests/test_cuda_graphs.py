@@ -61,6 +61,12 @@ def test_recorded_updates_are_the_updates(member: str) -> None:
     same(recorded.state_dict(), eager.state_dict())
 
 
+def test_lambda_follows_the_step() -> None:
+    _, recorded, _ = pair("pompc_replay", *COSINE)
+    weights = [float(update(recorded, number)["lam"]) for number in range(WARM_UP + 4)]
+    assert weights == sorted(weights, reverse=True) and len(set(weights)) == len(weights)
+
+
 def test_recorded_plans_follow_the_updates() -> None:
     short = "POMPCAgent.planning_precision=@BFloat16Hidden"
     eager, recorded, recorder = pair("bmpc_equiv", short)

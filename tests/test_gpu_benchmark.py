@@ -13,6 +13,7 @@ from benchmarks import gpu
 from benchmarks.golden_errors import tf32
 
 
+@pytest.mark.slow
 def test_everything_runs_small(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, traces = tmp_path / "gpu.json", tmp_path / "traces"
     arguments = ["--small", "--device", "cpu", "--out", str(out), "--trace", str(traces)]
