@@ -33,12 +33,8 @@ COPIES = {aten._to_copy, aten.copy_, aten.copy}
 INDEXING = {aten.index, aten.index_put, aten.index_put_, aten._index_put_impl_}
 
 
-class Waits(AssertionError):
-    """The host would wait for the device."""
-
-
 class NothingWaits(TorchDispatchMode):
-    """Within it, whatever would wait raises :class:`Waits`.
+    """Within it, whatever would wait raises AssertionError.
 
     Args:
         cpu_too: tensors on the CPU stand for the device's as well; for what "meta" cannot do.
@@ -60,23 +56,26 @@ class NothingWaits(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
+        packet = func.overloadpacket
+        tensors = [t for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)]
+        on_device = self.cpu_too or any(t.device.type != "cpu" for t in tensors)
+        if on_device and not self.free and packet in READS | SHAPED_BY_NUMBERS:
+            raise AssertionError(f"{func} reads numbers of a device's tensor")
         result = func(*args, **(kwargs or {}))
         if self.free:
             return result
-        packet = func.overloadpacket
-        tensors = [t for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)]
         made = [t for t in tree_leaves(result) if isinstance(t, Tensor)]
         if not self.cpu_too and all(t.device.type == "cpu" for t in [*tensors, *made]):
             return result  # the host's own work
-        if packet in READS or packet in SHAPED_BY_NUMBERS:
-            raise Waits(f"{func} reads numbers of a device's tensor")
-        if packet in INDEXING and any(t.dtype == torch.bool for t in tree_leaves(args[1])):
-            raise Waits(f"{func} counts a mask's true values")
+        if packet in INDEXING and any(
+            isinstance(t, Tensor) and t.dtype == torch.bool for t in tree_leaves(args[1])
+        ):
+            raise AssertionError(f"{func} counts a mask's true values")
         if packet is aten.lift_fresh:
-            raise Waits(f"a tensor of Python numbers {result.tolist()} would be copied")
+            raise AssertionError(f"a tensor of Python numbers {result.tolist()} would be copied")
         # a kernel takes a single number of the host along; a copy does not
         numbers = 0 if packet not in COPIES else -1
         places = {t.device.type for t in [*tensors, *made] if t.ndim > numbers}
         if len(places) > 1:
-            raise Waits(f"{func} on tensors of {' and '.join(sorted(places))}")
+            raise AssertionError(f"{func} on tensors of {' and '.join(sorted(places))}")
         return result
