@@ -8,7 +8,7 @@ from setuptools.command.build_py import build_py
 from setuptools.command.sdist import sdist
 
 ROOT = Path(__file__).resolve().parent
-GIN = ROOT / "gin"
+SHIPPED = [*(ROOT / "gin").rglob("*.gin"), *(ROOT / "studies").rglob("*.yaml")]
 
 # labmaze, which dm_control asks for, has no wheel for Python 3.13 and needs Bazel to be built.
 # Only dm_control's maze worlds import it, never its suite. So on 3.13 dm_control's other
@@ -29,28 +29,31 @@ DM_CONTROL_DEPENDENCIES = [
 ]
 
 # The gin module is called gin too, so the folder gin/ cannot become a package: its files travel
-# inside mppi_zoo instead.
+# inside mppi_zoo instead, and those of studies/ with them.
 
 
 class BuildPy(build_py):
-    """Adds the top-level gin/ folder to a built wheel as mppi_zoo/gin_files."""
+    """Adds gin/ and studies/ to a built wheel as mppi_zoo/gin_files and studies_files."""
 
     def run(self) -> None:
         super().run()
-        if not self.editable_mode and GIN.is_dir():
-            target = Path(self.build_lib) / "mppi_zoo" / "gin_files"
-            shutil.rmtree(target, ignore_errors=True)  # a stale build/ must not resurrect files
-            for source in sorted(GIN.rglob("*.gin")):
-                copy = target / source.relative_to(GIN)
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source, copy)
+        if self.editable_mode:
+            return
+        package = Path(self.build_lib) / "mppi_zoo"
+        for name in ("gin", "studies"):  # a stale build/ must not resurrect files
+            shutil.rmtree(package / f"{name}_files", ignore_errors=True)
+        for source in sorted(SHIPPED):
+            top, *rest = source.relative_to(ROOT).parts
+            copy = package.joinpath(f"{top}_files", *rest)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, copy)
 
 
 class Sdist(sdist):
-    """Puts gin/ and constraints.txt into a source distribution, which must build the same wheel."""
+    """Adds gin/, studies/ and constraints.txt to a source distribution, to build the same wheel."""
 
     def make_distribution(self) -> None:
-        extra = [*GIN.rglob("*.gin"), ROOT / "constraints.txt"]
+        extra = [*SHIPPED, ROOT / "constraints.txt"]
         self.filelist.extend(str(path.relative_to(ROOT)) for path in extra if path.is_file())
         super().make_distribution()
 
@@ -81,6 +84,8 @@ setup(
         "filelock>=3.12",
         "psutil>=5.9",
         "pandas>=2.1",
+        "submitit>=1.5",
+        "pyyaml>=6",
         "matplotlib>=3.8",
         "scipy>=1.11",
         "jinja2>=3.1",

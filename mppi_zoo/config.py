@@ -148,6 +148,27 @@ def _shipped_macros() -> set[str]:
     return {name for name in names if name.isidentifier()}
 
 
+def check_macros(params: Sequence[str], files: Sequence[str] = ()) -> None:
+    """Raise for a binding of a macro that neither the shipped files nor the user's own have.
+
+    What :func:`check_dead_bindings` finds only when all parts are built is here found before.
+
+    Raises:
+        ValueError: naming it, with the nearest valid names.
+    """
+    known = _shipped_macros()
+    own = own_text(files, ())
+    for binding in params:
+        name = binding.split("=")[0].strip()
+        if "." not in name and name not in known and f"%{name}" not in own:
+            near = difflib.get_close_matches(name, sorted(known), 2)
+            hint = f" Did you mean {', '.join(near)}?" if near else ""
+            raise ValueError(
+                f"there is no macro {name}.{hint} The macros are {', '.join(sorted(known))}; "
+                "a parameter of a part has its name before it, such as KLObjective.lam"
+            )
+
+
 def check_dead_bindings(files: Sequence[str], params: Sequence[str]) -> None:
     """Raise for bindings that nothing used, with the nearest valid names.
 

@@ -12,20 +12,25 @@ PACKAGE = Path(__file__).resolve().parent
 
 
 def gin_folder() -> Path:
-    """The folder of the shipped gin files.
+    """The folder of the shipped gin files; see :func:`shipped_folder`."""
+    return shipped_folder("gin")
+
+
+def shipped_folder(name: str) -> Path:
+    """A folder that lies beside the package in a checkout: ``gin`` or ``studies``.
 
     Raises:
         FileNotFoundError: neither the wheel's copy nor a source checkout's folder exists.
     """
-    installed = PACKAGE / "gin_files"
+    installed = PACKAGE / f"{name}_files"
     if installed.is_dir():
         return installed
     checkout = PACKAGE.parent
     # Next to an installed package, "gin" is the gin module: only setup.py marks a checkout.
-    if (checkout / "setup.py").is_file() and (checkout / "gin").is_dir():
-        return checkout / "gin"
+    if (checkout / "setup.py").is_file() and (checkout / name).is_dir():
+        return checkout / name
     raise FileNotFoundError(
-        f"no gin files come with this mppi_zoo: neither {installed} nor {checkout / 'gin'} is a "
+        f"no {name} files come with this mppi_zoo: neither {installed} nor {checkout / name} is a "
         "source checkout's or a wheel's folder of them. Reinstall it: pip install --force-reinstall"
         " --no-deps <wheel or checkout>"
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+PATIENCE = 1.0  # s; `in_use` holds the lock for a moment
 LOCK_FILE = ".lock"
 OWNER_FILE = ".owner"
 
@@ -26,7 +27,7 @@ def locked(folder: Path) -> Iterator[str]:
         OSError: the folder cannot be written.
     """
     folder = Path(folder)
-    lock, owner = FileLock(folder / LOCK_FILE, timeout=0), folder / OWNER_FILE
+    lock, owner = FileLock(folder / LOCK_FILE, timeout=PATIENCE), folder / OWNER_FILE
     warning = ""
     try:
         lock.acquire()
@@ -51,3 +52,16 @@ def _read(owner: Path) -> str:
         return owner.read_text(encoding="utf-8").strip() or "another process"
     except OSError:
         return "another process"
+
+
+def in_use(folder: Path) -> bool:
+    """Whether a process holds the lock of a run folder; False where there is no such folder."""
+    if not (folder / LOCK_FILE).is_file():
+        return False
+    try:
+        with FileLock(folder / LOCK_FILE, timeout=0):
+            return False
+    except Timeout:
+        return True
+    except (NotImplementedError, OSError):
+        return False

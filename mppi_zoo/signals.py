@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from types import FrameType, TracebackType
 from typing import Any
 
 # SIGTERM: Slurm's pre-emption, kill, container runtimes. SIGUSR1 and SIGUSR2: what
 # `sbatch --signal` and submitit send some time before the limit. SIGINT: the keyboard.
 STOP_SIGNALS = ("SIGTERM", "SIGINT", "SIGUSR1", "SIGUSR2")
+
+
+# s; the same signal within this time is the same request: a scheduler signals every process of a
+# job, and the job's launcher passes the signal on
+SAME = 1.0
 
 
 class Interrupted(Exception):
@@ -25,6 +31,7 @@ class StopSignals:
 
     def __init__(self) -> None:
         self.received = ""  # name of the signal
+        self._when = 0.0
         self._before: dict[int, Any] = {}
 
     def check(self) -> None:
@@ -55,9 +62,12 @@ class StopSignals:
         self._before.clear()
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
+        name, now = signal.Signals(number).name, time.monotonic()
         if self.received:
+            if name == self.received and now - self._when < SAME:
+                return
             os._exit(128 + number)
-        self.received = signal.Signals(number).name
+        self.received, self._when = name, now
         told = f"{self.received}: stopping after this step; a second signal stops at once\n"
         os.write(2, told.encode())  # print is not safe here
 

@@ -1,0 +1,140 @@
+"""Run, watch or report a study: ``python -m mppi_zoo.study studies/lambda_laptop.yaml``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from mppi_zoo import report
+from mppi_zoo.atomic import write_text
+from mppi_zoo.signals import Interrupted
+from mppi_zoo.study import command_line
+from mppi_zoo.study.file import STUDY_FILE, find_study, read_study, study_text
+from mppi_zoo.study.grid import RunPlan, Study, expand
+from mppi_zoo.study.local import LocalLauncher
+from mppi_zoo.study.state import FINISHED, QUEUED, RUNNING, RunState, read_state
+from mppi_zoo.study.table import Display, failures, table
+
+DONE, SOME_FAILED, REFUSED, STOPPED = 0, 1, 2, 75
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        if arguments and arguments[0] == "status":
+            return _status(command_line.status_parser().parse_args(arguments[1:]))
+        if arguments and arguments[0] == "report":
+            return _report(command_line.report_parser().parse_args(arguments[1:]))
+        return _run(command_line.parser().parse_args(arguments))
+    except Interrupted as reason:
+        print(f"stopped by {reason}; the same command goes on", file=sys.stderr)
+        return STOPPED
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return REFUSED
+
+
+def _run(args) -> int:
+    study, folder = command_line.study_and_folder(args)
+    runs = expand(study)
+    if args.dry_run:
+        for run in runs:
+            print(f"{run.name}\n    python -m mppi_zoo.run {' '.join(run.arguments)}")
+        print(command_line.forecast(runs, args.speed))
+        return DONE
+    launcher = command_line.launcher(args, folder, study, runs)
+    _keep(study, folder, args.force)
+    if isinstance(launcher, LocalLauncher):
+        with Display() as display:
+            states = launcher.run(display, args.minutes)
+        return _conclude(states, folder)
+    submitted = launcher.submit()
+    print(
+        f"{len(submitted)} of {len(runs)} runs submitted; python -m mppi_zoo.study status {folder}"
+    )
+    if not args.wait:
+        return DONE
+    with Display() as display:
+        states = launcher.states()
+        while any(state.state in (RUNNING, QUEUED) for state in states):
+            display(states)
+            time.sleep(5)
+            states = launcher.states()
+        display(states)
+    return _conclude(states, folder)
+
+
+def _keep(study: Study, folder: Path, force: bool) -> None:
+    """Write the study into its folder, unless that holds another one.
+
+    Raises:
+        ValueError: it does, and ``force`` is not given; shows the difference.
+    """
+    path, text = folder / STUDY_FILE, study_text(study)
+    if path.is_file():
+        difference = command_line.difference(path.read_text(encoding="utf-8"), text)
+        if difference and not force:
+            raise ValueError(
+                f"{folder} holds another study:\n{difference}\nName another --out, or with --force "
+                "change the study in it; runs that it no longer has stay, but are not reported on"
+            )
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(path, text)
+
+
+def _conclude(states: list[RunState], folder: Path) -> int:
+    text = failures(states)
+    if text:
+        print(text, file=sys.stderr)
+    if all(state.state == FINISHED for state in states):
+        print(f"all {len(states)} runs are done; python -m mppi_zoo.study report {folder}")
+        return DONE
+    print("not all runs are done; the same command tries the others again", file=sys.stderr)
+    return SOME_FAILED
+
+
+def _opened(folder: Path) -> tuple[Study, list[RunPlan]]:
+    if not (folder / STUDY_FILE).is_file():
+        raise FileNotFoundError(f"{folder} is not a study's folder: it has no {STUDY_FILE}")
+    study = read_study(find_study(str(folder)))
+    return study, expand(study)
+
+
+def _status(args) -> int:
+    _, runs = _opened(args.folder)
+    while True:
+        states = [read_state(args.folder, run, command_line.alive(args.folder)) for run in runs]
+        if not args.watch:
+            break
+        with Display() as display:
+            while any(state.state in (RUNNING, QUEUED) for state in states):
+                display(states)
+                time.sleep(5)
+                alive = command_line.alive(args.folder)
+                states = [read_state(args.folder, run, alive) for run in runs]
+        break
+    Console().print(table(states))
+    text = failures(states)
+    if text:
+        print(text)
+    return DONE
+
+
+def _report(args) -> int:
+    study, runs = _opened(args.folder)
+    folders = [folder for run in runs if (folder := args.folder / "runs" / run.name).is_dir()]
+    if not folders:
+        raise ValueError(f"no run of {args.folder} has begun")
+    out = args.out or args.folder / "report"
+    title = study.title or args.folder.resolve().name
+    print(report.build(folders, out, title, args.published))
+    return DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

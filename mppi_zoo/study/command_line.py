@@ -1,0 +1,274 @@
+"""The command line of ``python -m mppi_zoo.study`` and what its options stand for."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from mppi_zoo.analysis.published import FOLDER
+from mppi_zoo.study import slurm
+from mppi_zoo.study.file import STUDY_FILE, find_study, read_study
+from mppi_zoo.study.grid import RunPlan, Study, split_values
+from mppi_zoo.study.job import is_alive
+from mppi_zoo.study.local import LocalLauncher, rooms
+
+# Option of the command line -> submitit's parameter.
+SLURM = {
+    "partition": "slurm_partition",
+    "time": "timeout_min",
+    "gpus": "gpus_per_node",
+    "memory": "mem_gb",
+    "at_once": "slurm_array_parallelism",
+    "signal_delay": "slurm_signal_delay_s",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """Of the command that runs a study."""
+    p = argparse.ArgumentParser(
+        prog="python -m mppi_zoo.study",
+        description="Run a study: members x tasks x settings x seeds. Give the same command again "
+        "to go on. Also: status FOLDER, report FOLDER.",
+    )
+    what = p.add_argument_group("what to compare: a study file, or these")
+    what.add_argument("study", nargs="?", help="YAML file, shipped study, or a study's folder")
+    what.add_argument("--gin", action="append", default=[], metavar="FILE")
+    what.add_argument("--members", metavar="A,B", help="instead of a first --gin")
+    what.add_argument("--tasks", metavar="A,B")
+    what.add_argument("--seeds", help="a number n for 1 to n, or a list such as 3,5,8")
+    what.add_argument("--grid", action="append", default=[], metavar="NAME=[VALUES]")
+    what.add_argument("--param", action="append", default=[], metavar="BINDING")
+    what.add_argument("--steps", type=int, help="agent steps of each run")
+    what.add_argument("--threads", type=int, help="CPU threads of each run; default: 1")
+    what.add_argument(
+        "--argument",
+        action="append",
+        default=[],
+        metavar="=OPTION",
+        help="of mppi_zoo.run for all runs, such as --argument=--compile; repeatable",
+    )
+    p.add_argument("--out", type=Path, help="the study's folder; default: runs/<name>")
+    p.add_argument("--dry-run", action="store_true", help="list the runs and their commands")
+    p.add_argument("--speed", type=float, help="agent steps/s of a run, for --dry-run's forecast")
+    p.add_argument("--force", action="store_true", help="change the study that the folder holds")
+    p.add_argument("--retries", type=int, default=2, help="of a run that fails; default: 2")
+    here = p.add_argument_group("on this machine")
+    here.add_argument("--parallel", type=int, help="runs at a time; default: one a core or by GPU")
+    here.add_argument("--gpus-used", metavar="0,1", help="default: all; none: the CPU")
+    here.add_argument("--runs-per-gpu", type=int, default=1, help="that share one; default: 1")
+    here.add_argument(
+        "--segment-minutes",
+        type=float,
+        default=0.0,
+        help="after which a run stops, with a checkpoint, and the others take their turn",
+    )
+    here.add_argument(
+        "--minutes", type=float, default=0.0, help="after which all stop; the same command goes on"
+    )
+    cluster = p.add_argument_group("on Slurm")
+    cluster.add_argument("--slurm", action="store_true", help="submit instead of running here")
+    cluster.add_argument("--partition")
+    cluster.add_argument("--time", type=int, metavar="MINUTES", help="limit of a job; requeued")
+    cluster.add_argument("--gpus", type=int, help="of a job; its runs share them")
+    cluster.add_argument("--memory", type=float, metavar="GB", help="of a job")
+    cluster.add_argument("--runs-per-job", type=int, default=1, help="packed into one job")
+    cluster.add_argument("--at-once", type=int, help="jobs of the array that run at a time")
+    cluster.add_argument("--signal-delay", type=int, default=120, metavar="S", help="of a limit")
+    cluster.add_argument(
+        "--sbatch",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a further sbatch option such as account=robots; repeatable",
+    )
+    cluster.add_argument("--wait", action="store_true", help="stay until no run is left")
+    return p
+
+
+def status_parser() -> argparse.ArgumentParser:
+    """Of ``status``."""
+    p = argparse.ArgumentParser(prog="python -m mppi_zoo.study status")
+    p.add_argument("folder", type=Path)
+    p.add_argument("--watch", action="store_true", help="until no run is under way")
+    return p
+
+
+def report_parser() -> argparse.ArgumentParser:
+    """Of ``report``."""
+    p = argparse.ArgumentParser(prog="python -m mppi_zoo.study report")
+    p.add_argument("folder", type=Path)
+    p.add_argument("--out", type=Path, help="folder of the page; default: report/ in the study")
+    p.add_argument("--published", type=Path, default=FOLDER, help="published curves to show beside")
+    return p
+
+
+def study_and_folder(args: argparse.Namespace) -> tuple[Study, Path]:
+    """The study that the command line describes, and where it goes.
+
+    Raises:
+        FileNotFoundError, ValueError: it does not describe one.
+    """
+    path = None if args.study is None else find_study(args.study)
+    study = _described(args) if path is None else _changed(read_study(path), args)
+    if args.out is not None:
+        return study, args.out
+    if path is not None and path.name == STUDY_FILE:  # the folder of one that was begun
+        return study, path.parent
+    return study, Path("runs") / (path.stem if path is not None else "study")
+
+
+def _described(args: argparse.Namespace) -> Study:
+    members, shared = _words(args.members), list(args.gin)
+    if not members:
+        if not shared:
+            raise ValueError("name a study file, or --gin MEMBER (or --members A,B) and --tasks")
+        members, shared = [shared[0]], shared[1:]
+    if not args.tasks:
+        raise ValueError("--tasks is missing: such as --tasks dmc:walker-walk,dmc:cheetah-run")
+    return Study(
+        members=tuple(members),
+        tasks=tuple(_words(args.tasks)),
+        gin=tuple(shared),
+        seeds=_seeds(args.seeds or "1"),
+        grid=dict(map(_grid, args.grid)),
+        params=tuple(args.param),
+        steps=args.steps,
+        arguments=tuple(args.argument),
+        threads=args.threads or 1,
+    )
+
+
+def _changed(study: Study, args: argparse.Namespace) -> Study:
+    """The study of a file, with what the command line says beside it in place of the file's."""
+    given = {
+        "members": tuple(_words(args.members)),
+        "tasks": tuple(_words(args.tasks)),
+        "seeds": _seeds(args.seeds) if args.seeds else (),
+        "steps": args.steps,
+        "threads": args.threads,
+    }
+    return replace(
+        study,
+        **{name: value for name, value in given.items() if value},
+        gin=(*study.gin, *args.gin),
+        params=(*study.params, *args.param),
+        arguments=(*study.arguments, *args.argument),
+        grid={**study.grid, **dict(map(_grid, args.grid))},
+    )
+
+
+def _words(text: str | None) -> list[str]:
+    return [word.strip() for word in (text or "").split(",") if word.strip()]
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    try:
+        numbers = [int(word) for word in _words(text)]
+    except ValueError:
+        numbers = []
+    if not numbers or ("," not in text and numbers[0] < 1):
+        raise ValueError(f"--seeds {text}: expected a number of seeds such as 5, or a list 3,5,8")
+    return tuple(numbers) if "," in text else tuple(range(1, numbers[0] + 1))
+
+
+def _grid(text: str) -> tuple[str, tuple[str, ...]]:
+    name, equals, values = text.partition("=")
+    if not equals:
+        raise ValueError(f"--grid {text}: expected NAME=[VALUES], such as KLObjective.lam=[0, 1]")
+    return name.strip(), split_values(values)
+
+
+def launcher(
+    args: argparse.Namespace, folder: Path, study: Study, runs: Sequence[RunPlan]
+) -> LocalLauncher | slurm.SlurmLauncher:
+    """What runs the study: this machine, or Slurm.
+
+    Raises:
+        ValueError: options that do not exist there.
+    """
+    if args.retries < 0:
+        raise ValueError(f"--retries {args.retries}: expected 0 or more")
+    if args.slurm:
+        parameters = {
+            parameter: value
+            for option, parameter in SLURM.items()
+            if (value := getattr(args, option)) is not None
+        }
+        more = dict(_key_value(text) for text in args.sbatch)
+        if more:
+            parameters["slurm_additional_parameters"] = more
+        return slurm.SlurmLauncher(
+            folder,
+            runs,
+            threads=study.threads,
+            retries=args.retries,
+            runs_per_job=args.runs_per_job,
+            parameters=parameters,
+        )
+    return LocalLauncher(
+        folder,
+        runs,
+        rooms(args.parallel, _gpus(args.gpus_used, study), args.runs_per_gpu),
+        threads=study.threads,
+        retries=args.retries,
+        segment_minutes=args.segment_minutes,
+    )
+
+
+def _gpus(given: str | None, study: Study) -> list[str]:
+    if given is not None:
+        return [] if given == "none" else _words(given)
+    if "--device=cpu" in study.arguments or not torch.cuda.is_available():
+        return []
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return _words(visible) if visible else [str(i) for i in range(torch.cuda.device_count())]
+
+
+def _key_value(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"--sbatch {text}: expected KEY=VALUE, such as account=robots")
+    return key.lstrip("-").replace("-", "_"), value
+
+
+def alive(study: Path) -> Callable[[str], bool]:
+    """Tells of a job, by its name in the journal, whether it is pending or running.
+
+    Raises:
+        ValueError: a run was submitted to Slurm, which does not answer here.
+    """
+    queued: list[frozenset[str]] = []
+
+    def answer(job: str) -> bool:
+        if not job.startswith("slurm:"):
+            return is_alive(job, study)
+        if not queued:
+            queued.append(slurm.queue())
+        return job in queued[0]
+
+    return answer
+
+
+def difference(before: str, now: str) -> str:
+    """Lines that differ, as a diff; empty if none do."""
+    lines = difflib.unified_diff(
+        before.splitlines(), now.splitlines(), "there", "now", lineterm="", n=0
+    )
+    return "\n".join(line for line in lines if not line.startswith("@@"))
+
+
+def forecast(runs: Sequence[RunPlan], speed: float | None) -> str:
+    """How many runs and steps, and the hours they take at a speed in agent steps/s of one run."""
+    total = sum(run.steps for run in runs)
+    text = f"{len(runs)} runs, {total:,} agent steps"
+    if speed is None:
+        return text
+    if speed <= 0:
+        raise ValueError(f"--speed {speed}: expected agent steps/s above 0")
+    return f"{text}: {total / speed / 3600:,.1f} hours, one after another at {speed:g} steps/s"

@@ -1,0 +1,102 @@
+"""The study file: YAML that a person writes once and a study's folder keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mppi_zoo.gin_path import shipped_folder
+from mppi_zoo.study.grid import Study
+
+STUDY_FILE = "study.yaml"
+
+
+def find_study(name: str) -> Path:
+    """The study file that ``name`` stands for: a file, a study's folder, or a shipped study.
+
+    Raises:
+        FileNotFoundError: naming the shipped studies.
+    """
+    path = Path(name).expanduser()
+    shipped = shipped_folder("studies")
+    candidates = [path, path / STUDY_FILE, path.with_name(path.name + ".yaml")]
+    candidates += [shipped / f"{path.name.removesuffix('.yaml')}.yaml"]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    known = ", ".join(sorted(file.stem for file in shipped.glob("*.yaml")))
+    raise FileNotFoundError(
+        f"no study {name!r}: give a YAML file, the folder of a study that was begun, or one of the "
+        f"shipped studies: {known}"
+    )
+
+
+def read_study(path: Path) -> Study:
+    """The study in a file.
+
+    ``seeds`` may be a number n for 1 to n, and single values may stand for lists of one. Values of
+    the grid are gin's: text that begins with @ or % needs quotes in YAML.
+
+    Raises:
+        ValueError: it is not YAML, or has other keys than :class:`Study`.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is not readable YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds a {type(content).__name__}, expected keys and values")
+    known = [entry.name for entry in fields(Study)]
+    unknown = sorted(set(content) - set(known))
+    if unknown:
+        raise ValueError(f"{path}: unknown {', '.join(unknown)}; a study has {', '.join(known)}")
+    lacking = sorted({"members", "tasks"} - set(content))
+    if lacking:
+        raise ValueError(f"{path}: {', '.join(lacking)} missing")
+    try:
+        return Study(**{name: _value(name, value) for name, value in content.items()})
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def study_text(study: Study) -> str:
+    """The study as YAML; parses back to the same."""
+    content = asdict(study)
+    content["grid"] = {name: list(values) for name, values in study.grid.items()}
+    for name, value in content.items():
+        if isinstance(value, tuple):
+            content[name] = list(value)
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+
+
+def _value(name: str, value: Any) -> Any:
+    if name == "seeds":
+        if isinstance(value, bool) or not isinstance(value, int | list):
+            raise ValueError(f"seeds = {value!r}: expected a number of seeds or a list of them")
+        if isinstance(value, int):
+            if value < 1:
+                raise ValueError(f"seeds = {value}: expected at least 1")
+            value = range(1, value + 1)
+        return tuple(int(seed) for seed in value)
+    if name == "grid":
+        if not isinstance(value, Mapping):
+            raise ValueError(f"grid = {value!r}: expected parameters and lists of values")
+        return {str(key): tuple(map(gin_text, _listed(values))) for key, values in value.items()}
+    if name in ("steps", "threads"):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+            raise ValueError(f"{name} = {value!r}: expected an integer")
+        return value
+    return str(value) if name == "title" else tuple(map(str, _listed(value)))
+
+
+def gin_text(value: Any) -> str:
+    """A value of YAML as gin writes it; text stays as it is."""
+    return value if isinstance(value, str) else repr(value)
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

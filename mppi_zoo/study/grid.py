@@ -1,0 +1,193 @@
+"""What a study compares, and the runs that follow from it."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mppi_zoo import config
+
+
+@dataclass(frozen=True)
+class Study:
+    """Members x tasks x grid x seeds.
+
+    Attributes:
+        members: gin files, by name or path, one of them first in each run.
+        gin: further files of every run, such as ``scale/laptop``.
+        tasks: such as ``dmc:walker-walk``.
+        seeds: of the runs.
+        grid: gin parameter -> the values it takes, as gin text.
+        params: bindings of every run.
+        steps: agent steps; None: what the files say.
+        arguments: further options of ``mppi_zoo.run`` for every run, such as ``--compile``.
+        threads: CPU threads of one run. Part of the study, since numbers depend on it in their
+            last digits.
+        title: of the report.
+    """
+
+    members: tuple[str, ...]
+    tasks: tuple[str, ...]
+    gin: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = (1,)
+    grid: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    params: tuple[str, ...] = ()
+    steps: int | None = None
+    arguments: tuple[str, ...] = ()
+    threads: int = 1
+    title: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("members", "tasks", "seeds"):
+            values = getattr(self, name)
+            if not values:
+                raise ValueError(f"a study without {name}: name at least one")
+            _refuse_repetition(name, values)
+        for parameter, values in self.grid.items():
+            if not values:
+                raise ValueError(f"the grid gives {parameter} no values: list at least one")
+            _refuse_repetition(f"the grid's {parameter}", values)
+        for argument in self.arguments:
+            option = argument.split("=")[0]
+            if option in TAKEN:
+                raise ValueError(f"arguments: {argument}: {TAKEN[option]}")
+        if self.threads < 1:
+            raise ValueError(f"threads = {self.threads}: expected at least 1")
+
+
+# Options of mppi_zoo.run that a study sets itself.
+TAKEN = {
+    "--gin": "name files under members and gin",
+    "--param": "name bindings under params, or under grid if they vary",
+    "--task": "name them under tasks",
+    "--seed": "name them under seeds",
+    "--steps": "set steps",
+    "--out": "a study names its run folders",
+    "--resume": "a study resumes its runs by itself",
+    "--continue": "a study continues its runs by itself",
+    "--eval": "a study trains",
+    "--show": "try the command of one run, which --dry-run prints",
+}
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """One run of a study.
+
+    Attributes:
+        name: of its folder; unique in the study.
+        arguments: of ``mppi_zoo.run``, but for the folder.
+        steps: agent steps to train.
+        gin: its files.
+        params: its bindings.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    steps: int
+    gin: tuple[str, ...]
+    params: tuple[str, ...]
+
+
+def expand(study: Study) -> list[RunPlan]:
+    """The runs, seed by seed, so that a study that is cut short has whole sets of few seeds.
+
+    Raises:
+        FileNotFoundError, ValueError: a file, part, parameter or macro does not exist.
+    """
+    short = short_names(study.grid)
+    points = [
+        dict(zip(study.grid, values, strict=True))
+        for values in itertools.product(*study.grid.values())
+    ]
+    steps = {}
+    for member, (number, point) in itertools.product(study.members, enumerate(points)):
+        steps[member, number] = _steps(study, member, point)
+    runs = []
+    order = itertools.product(study.seeds, study.tasks, study.members, enumerate(points))
+    for seed, task, member, (number, point) in order:
+        settings = [f"{short[parameter]}={_slug(value)}" for parameter, value in point.items()]
+        name = "_".join([_slug(member.removesuffix(".gin")), *settings, _slug(task), f"s{seed}"])
+        files, params = (member, *study.gin), (*study.params, *_bindings(point))
+        arguments = [
+            *(word for file in files for word in ("--gin", file)),
+            *(word for binding in params for word in ("--param", binding)),
+            *("--task", task, "--seed", str(seed)),
+            *(("--steps", str(study.steps)) if study.steps is not None else ()),
+            *study.arguments,
+        ]
+        runs.append(RunPlan(name, tuple(arguments), steps[member, number], files, params))
+    names = [run.name for run in runs]
+    _refuse_repetition("runs", names)
+    return runs
+
+
+def split_values(text: str) -> tuple[str, ...]:
+    """The values of a gin list such as ``[0, 0.1, @Infinite(), (1, 2)]``, each as gin text.
+
+    Raises:
+        ValueError: it is not a list in brackets.
+    """
+    text = text.strip()
+    if not (text.startswith("[") and text.endswith("]")):
+        raise ValueError(f"expected a list of values in brackets such as [0, 0.1], not {text!r}")
+    values, depth, quote, value = [], 0, "", ""
+    for character in text[1:-1]:
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "'\"":
+            quote = character
+        elif character in "([{":
+            depth += 1
+        elif character in ")]}":
+            depth -= 1
+        if character == "," and depth == 0 and not quote:
+            values.append(value.strip())
+            value = ""
+        else:
+            value += character
+    if depth or quote:
+        raise ValueError(f"unbalanced brackets or quotes in {text!r}")
+    if value.strip():
+        values.append(value.strip())
+    if "" in values:
+        raise ValueError(f"an empty value in {text!r}")
+    return tuple(values)
+
+
+def _steps(study: Study, member: str, point: Mapping[str, str]) -> int:
+    """Agent steps of a run at this point of the grid; reads its configuration and so checks it."""
+    bindings = [*study.params, *_bindings(point)]
+    files = (member, *study.gin)
+    config.check_macros(bindings, files)
+    if study.steps is not None:
+        bindings.append(config.set_macro("steps", study.steps))
+    return config.parse(files, bindings, _imports(study.arguments)).training.steps
+
+
+def _imports(arguments: Sequence[str]) -> list[str]:
+    words = [word for argument in arguments for word in argument.split("=", 1)]
+    return [words[i + 1] for i, word in enumerate(words[:-1]) if word == "--import"]
+
+
+def _bindings(point: Mapping[str, str]) -> list[str]:
+    return [f"{parameter}={value}" for parameter, value in point.items()]
+
+
+def short_names(parameters: Mapping[str, object]) -> dict[str, str]:
+    """The last word of each parameter where that tells them apart, else the whole."""
+    last = {name: name.rsplit(".", 1)[-1] for name in parameters}
+    seen = list(last.values())
+    return {name: short if seen.count(short) == 1 else name for name, short in last.items()}
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.+-]+", "-", text).strip("-") or "empty"
+
+
+def _refuse_repetition(what: str, values: Sequence[object]) -> None:
+    twice = sorted({str(value) for value in values if list(values).count(value) > 1})
+    if twice:
+        raise ValueError(f"{what}: {', '.join(twice)} more than once; each may be there once")

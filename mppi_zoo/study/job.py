@@ -1,0 +1,193 @@
+"""What submitit starts: the runs that share one allocation, each a process of ``mppi_zoo.run``."""
+
+from __future__ import annotations
+
+import os
+import platform
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import psutil
+from submitit.helpers import DelayedSubmission
+
+from mppi_zoo.study import journal
+from mppi_zoo.study.grid import RunPlan
+
+# Exit codes of mppi_zoo.run that are not faults worth another try; session.py has them all.
+DONE, REFUSED, STOPPED = 0, 2, 75
+
+POLL = 0.2  # s
+TAIL = 15  # lines of a log that a failure shows
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+class Job:
+    """Runs of a study, started together; ends when all have.
+
+    Args:
+        study: the study's folder.
+        runs: what to run; each goes on from its newest checkpoint if it has one.
+        threads: CPU threads of each.
+        retries: how often a run that fails is started again, from its newest checkpoint.
+        devices: values of CUDA_VISIBLE_DEVICES, dealt out in turn; None: one after another of
+            those that the allocation shows.
+        minutes: after which all runs write a checkpoint and stop; 0: never.
+        stays: whether, stopped by a signal from outside, the job waits to be ended. On Slurm a
+            pre-empted job that ends by itself is over; one that is ended is requeued.
+    """
+
+    def __init__(
+        self,
+        study: Path,
+        runs: Sequence[RunPlan],
+        *,
+        threads: int,
+        retries: int,
+        devices: Sequence[str] | None = None,
+        minutes: float = 0.0,
+        stays: bool = False,
+    ):
+        self.study, self.runs = study, tuple(runs)
+        self.threads, self.retries, self.minutes, self.stays = threads, retries, minutes, stays
+        self.devices = devices
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._stopping = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_processes": {}, "_stopping": False}
+
+    def __call__(self) -> dict[str, int]:
+        """Run them; the exit code of each."""
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._pass_on)
+        begun = time.monotonic()
+        attempts = dict.fromkeys((run.name for run in self.runs), 1)
+        codes: dict[str, int] = {}
+        for number, run in enumerate(self.runs):
+            self._start(run, number, 1)
+        while self._processes:
+            time.sleep(POLL)
+            if self.minutes and time.monotonic() - begun > 60 * self.minutes:
+                self.stop(signal.SIGTERM)
+            for number, run in enumerate(self.runs):
+                code = self._ended(run.name)
+                if code is None:
+                    continue
+                again = code not in (DONE, REFUSED, STOPPED) and not self._stopping
+                again = again and attempts[run.name] <= self.retries
+                self._note_end(run, code, attempts[run.name], again)
+                if again:
+                    attempts[run.name] += 1
+                    self._start(run, number, attempts[run.name])
+                else:
+                    codes[run.name] = code
+        if self.stays and self._stopping and STOPPED in codes.values():
+            time.sleep(3600)
+        return codes
+
+    def checkpoint(self) -> DelayedSubmission:
+        """Called by submitit when the time limit is near: stop, and do the same again later."""
+        self.stop(signal.SIGUSR2)
+        for run in self.runs:
+            process = self._processes.get(run.name)
+            if process is not None:
+                self._note_end(run, process.wait(), 0, False)
+        self._processes.clear()
+        return DelayedSubmission(self)
+
+    def stop(self, number: int) -> None:
+        """Ask all runs, once, to write a checkpoint and end."""
+        if self._stopping:
+            return
+        self._stopping = True
+        for process in self._processes.values():
+            process.send_signal(number)
+
+    def _pass_on(self, number: int, frame: FrameType | None) -> None:
+        self.stop(number)
+
+    def _start(self, run: RunPlan, number: int, attempt: int) -> None:
+        folder, log = self.study / "runs" / run.name, log_file(self.study, run.name)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-u", "-m", "mppi_zoo.run", *run.arguments]
+        command += ["--out", str(folder), "--continue"]
+        journal.note(
+            self.study, run.name, journal.STARTED, job=job_id(), attempt=attempt, steps=run.steps
+        )
+        with log.open("ab") as output:
+            self._processes[run.name] = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=self._environment(number),
+                start_new_session=True,  # a terminal's Ctrl-C is the launcher's to pass on
+            )
+
+    def _environment(self, number: int) -> dict[str, str]:
+        environment = {**os.environ, **dict.fromkeys(THREADS, str(self.threads))}
+        devices = self.devices
+        if devices is None:
+            devices = [d for d in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if d]
+        if devices:
+            environment["CUDA_VISIBLE_DEVICES"] = devices[number % len(devices)]
+        return environment
+
+    def _ended(self, name: str) -> int | None:
+        process = self._processes.get(name)
+        code = None if process is None else process.poll()
+        if code is not None:
+            del self._processes[name]
+        return code
+
+    def _note_end(self, run: RunPlan, code: int, attempt: int, again: bool) -> None:
+        tail = [] if code in (DONE, STOPPED) else last_lines(log_file(self.study, run.name))
+        facts = {"job": job_id(), "attempt": attempt, "steps": run.steps, "again": again}
+        journal.note(self.study, run.name, journal.ENDED, code=code, tail=tail, **facts)
+
+
+def job_id() -> str:
+    """What the scheduler calls the job that this process belongs to."""
+    array, element = (os.environ.get(f"SLURM_ARRAY_{name}_ID") for name in ("JOB", "TASK"))
+    if os.environ.get("SUBMITIT_EXECUTOR") == "slurm" or "SLURM_JOB_ID" in os.environ:
+        single = os.environ.get("SLURM_JOB_ID", "")
+        return f"slurm:{array}_{element}" if array else f"slurm:{single}"
+    return local_job(os.environ.get("SUBMITIT_LOCAL_JOB_ID", os.getpid()))
+
+
+def local_job(process: int | str) -> str:
+    """The name in the journal of a job that submitit runs on this machine."""
+    return f"local:{platform.node()}:{process}"
+
+
+def is_alive(job: str, study: Path) -> bool:
+    """Whether a job of this machine, by its name in the journal, goes on."""
+    host, _, process = job.removeprefix("local:").rpartition(":")
+    if host != platform.node() or not process.isdigit():
+        return False
+    try:  # the number may by now be another program's
+        words = psutil.Process(int(process)).cmdline()
+    except psutil.Error:
+        return False
+    return any(Path(word).resolve() == (study / "jobs").resolve() for word in words[1:])
+
+
+def log_file(study: Path, run: str) -> Path:
+    """What a run printed, all attempts one after another."""
+    return study / "logs" / f"{run}.log"
+
+
+def last_lines(path: Path, count: int = TAIL) -> list[str]:
+    """The end of a text file, however long it is."""
+    if not path.is_file():
+        return []
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 20_000))
+        return file.read().decode(errors="replace").splitlines()[-count:]

@@ -1,0 +1,40 @@
+"""What happened to each run of a study, a line of JSON each; the truth that survives every kill."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from pathlib import Path
+from typing import Any
+
+from mppi_zoo.metrics import complete_lines
+
+SUBMITTED, STARTED, ENDED = "submitted", "started", "ended"
+
+
+def journal_file(study: Path, run: str) -> Path:
+    """Of a run, by its name."""
+    return study / "journal" / f"{run}.jsonl"
+
+
+def note(study: Path, run: str, event: str, **facts: Any) -> None:
+    """Append an event."""
+    record = {
+        "event": event,
+        "time": round(time.time(), 1),
+        "host": platform.node(),
+        "process": os.getpid(),
+        **facts,
+    }
+    path = journal_file(study, run)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(record) + "\n")
+
+
+def read(study: Path, run: str) -> list[dict[str, Any]]:
+    """All events of a run, oldest first; empty if there are none."""
+    path = journal_file(study, run)
+    return [json.loads(line) for line in complete_lines(path)] if path.is_file() else []

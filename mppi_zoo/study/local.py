@@ -1,0 +1,171 @@
+"""A study on one machine: as many runs at a time as it has room for, through submitit."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import submitit
+
+from mppi_zoo.signals import Interrupted, StopSignals
+from mppi_zoo.study.grid import RunPlan
+from mppi_zoo.study.job import STOPPED, Job, is_alive, local_job
+from mppi_zoo.study.state import FAILED, FINISHED, RUNNING, RunState, read_state
+
+POLL = 0.5  # s
+YEAR = 365 * 24 * 60  # minutes
+
+
+class Room(NamedTuple):
+    """Where one run at a time may run.
+
+    Attributes:
+        device: a value of CUDA_VISIBLE_DEVICES; empty: no GPU.
+    """
+
+    device: str = ""
+
+
+def rooms(parallel: int | None, gpus: Sequence[str], runs_per_gpu: int) -> list[Room]:
+    """Room for as many runs a GPU as stated, or for one on each CPU core.
+
+    Args:
+        parallel: runs at a time, or None for as many as there is room for.
+        gpus: the GPUs to use; none: the CPU.
+        runs_per_gpu: how many runs share one.
+
+    Raises:
+        ValueError: for counts below 1.
+    """
+    for name, value in (("--parallel", parallel), ("--runs-per-gpu", runs_per_gpu)):
+        if value is not None and value < 1:
+            raise ValueError(f"{name} {value}: expected at least 1")
+    if not gpus:
+        return [Room()] * (parallel or _cores())
+    # dealt out in turn, so that few runs are spread over all GPUs
+    dealt = [Room(gpu) for _ in range(runs_per_gpu) for gpu in gpus]
+    return dealt if parallel is None else [dealt[i % len(dealt)] for i in range(parallel)]
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):  # what a container or a scheduler leaves us
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class LocalLauncher:
+    """Runs a study on this machine, to its end.
+
+    Args:
+        study: the study's folder.
+        runs: all of them, in the order in which they are begun.
+        places: see :func:`rooms`.
+        threads: of one run.
+        retries: see :class:`Job`.
+        segment_minutes: after which a run stops and others take their turn; 0: never.
+    """
+
+    def __init__(
+        self,
+        study: Path,
+        runs: Sequence[RunPlan],
+        places: Sequence[Room],
+        *,
+        threads: int,
+        retries: int,
+        segment_minutes: float = 0.0,
+    ):
+        self.study, self.runs, self.places = study, list(runs), list(places)
+        self._options = {"threads": threads, "retries": retries, "minutes": segment_minutes}
+        self._executor = submitit.LocalExecutor(study / "jobs")
+        self._executor.update_parameters(timeout_min=YEAR, stderr_to_stdout=True)
+        self._active: dict[str, tuple[submitit.Job[dict[str, int]], Room]] = {}
+
+    def alive(self, job: str) -> bool:
+        """Whether a job, by its journal name, goes on: this launcher's or an earlier one's."""
+        own = {local_job(active.job_id): active for active, _ in self._active.values()}
+        return not own[job].done() if job in own else is_alive(job, self.study)
+
+    def states(self) -> list[RunState]:
+        """Of all runs, in order."""
+        return [read_state(self.study, run, self.alive) for run in self.runs]
+
+    def run(self, show: Callable[[list[RunState]], None], minutes: float = 0.0) -> list[RunState]:
+        """Start what is unfinished, wait for it, and tell ``show`` now and then.
+
+        Runs that another launcher has under way are waited for, and taken up where they end
+        unfinished.
+
+        Args:
+            minutes: after which all runs are stopped, with a checkpoint; 0: never.
+
+        Returns:
+            The states at the end.
+        """
+        begun = time.monotonic()
+        states = self.states()
+        waiting = deque(state.run for state in states if state.state != FINISHED)
+        free = list(self.places)
+        with StopSignals() as stop:
+            try:
+                while waiting or self._active:
+                    stop.check()
+                    if minutes and time.monotonic() - begun > 60 * minutes:
+                        raise Interrupted(f"the study's limit of {minutes:g} minutes")
+                    self._collect(waiting, free)
+                    self._fill(waiting, free)
+                    show(self.states())
+                    time.sleep(POLL)
+            except Interrupted:
+                self._stop_all()
+                show(self.states())
+                raise
+        return self.states()
+
+    def _fill(self, waiting: deque[RunPlan], free: list[Room]) -> None:
+        for _ in range(len(waiting)):
+            if not free:
+                return
+            run = waiting.popleft()
+            state = read_state(self.study, run, self.alive).state
+            if state == RUNNING:  # another launcher's, or one that outlived its launcher
+                waiting.append(run)
+            elif state != FINISHED:
+                self._start(run, free.pop(0))
+
+    def _start(self, run: RunPlan, place: Room) -> None:
+        job = Job(self.study, [run], devices=[place.device], **self._options)
+        # A terminal's Ctrl-C reaches whatever does not ignore it; it is ours to pass on.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            self._active[run.name] = self._executor.submit(job), place
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def _collect(self, waiting: deque[RunPlan], free: list[Room]) -> None:
+        for run in self.runs:
+            job, place = self._active.get(run.name, (None, None))
+            if job is None or place is None or not job.done():
+                continue
+            del self._active[run.name]
+            free.append(place)
+            if read_state(self.study, run, self.alive).code == STOPPED:  # its segment is over
+                waiting.append(run)
+
+    def _stop_all(self) -> None:
+        for job, _ in self._active.values():
+            os.kill(int(job.job_id), signal.SIGTERM)
+        for job, _ in self._active.values():
+            while not job.done():
+                time.sleep(0.1)
+        self._active.clear()
+
+
+def failed(states: Sequence[RunState]) -> list[RunState]:
+    """Those that failed for good."""
+    return [state for state in states if state.state == FAILED]

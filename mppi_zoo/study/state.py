@@ -1,0 +1,123 @@
+"""How far each run of a study is, read from its journal and its run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mppi_zoo import run_folder
+from mppi_zoo.run_lock import in_use
+from mppi_zoo.study import journal
+from mppi_zoo.study.grid import RunPlan
+from mppi_zoo.study.job import DONE, STOPPED, last_lines
+
+WAITING, QUEUED, RUNNING = "waiting", "queued", "running"
+INTERRUPTED, PAUSED, FAILED, FINISHED = "interrupted", "stopped", "failed", "done"
+STATES = (RUNNING, QUEUED, WAITING, PAUSED, INTERRUPTED, FAILED, FINISHED)
+TO_START = (WAITING, PAUSED, INTERRUPTED, FAILED)
+
+
+class RunState(NamedTuple):
+    """One run now.
+
+    Attributes:
+        state: one of ``STATES``.
+        step: agent steps of which something is recorded.
+        speed: agent steps/s by the last record; None if there is none.
+        eval_return: of the last evaluation; None before the first.
+        attempts: how often its process was started.
+        code: exit code of the last process that ended.
+        tail: last lines of a failed run's log.
+    """
+
+    run: RunPlan
+    state: str
+    step: int = 0
+    speed: float | None = None
+    eval_return: float | None = None
+    attempts: int = 0
+    code: int | None = None
+    tail: tuple[str, ...] = ()
+
+
+def read_state(study: Path, run: RunPlan, alive: Callable[[str], bool]) -> RunState:
+    """The state of one run.
+
+    Args:
+        study: the study's folder.
+        run: which.
+        alive: whether a job, by the name it has in the journal, is pending or running.
+    """
+    events = journal.read(study, run.name)
+    folder = study / "runs" / run.name
+    last = _latest(events)
+    state = _state(last, folder, run, alive)
+    step, eval_return, speed = _progress(folder)
+    ended = next((event for event in reversed(events) if event["event"] == journal.ENDED), {})
+    return RunState(
+        run,
+        state,
+        step,
+        speed,
+        eval_return,
+        sum(event["event"] == journal.STARTED for event in events),
+        ended.get("code"),
+        tuple(ended.get("tail", ())) if state == FAILED else (),
+    )
+
+
+def _latest(events: list[dict[str, Any]]) -> dict[str, Any]:
+    """The last event that counts.
+
+    A submission that is noted after its job began is no news, nor is the end of a process that
+    another one has since taken over from, unless it is the run's end.
+    """
+    begun = [event["job"] for event in events if event["event"] == journal.STARTED]
+    for event in reversed(events):
+        late = event["event"] == journal.SUBMITTED and event["job"] in begun
+        foreign = event["event"] == journal.ENDED and [event["job"]] != begun[-1:]
+        foreign = foreign and event["code"] != DONE
+        if not (late or foreign):
+            return event
+    return {"event": ""}
+
+
+def _state(last: dict[str, Any], folder: Path, run: RunPlan, alive: Callable[[str], bool]) -> str:
+    event = last["event"]
+    if event == journal.SUBMITTED:
+        return QUEUED if alive(last["job"]) else WAITING
+    if event == journal.STARTED:
+        return RUNNING if in_use(folder) or alive(last["job"]) else INTERRUPTED
+    if event == journal.ENDED:
+        if last["code"] == DONE:
+            there = (folder / run_folder.RUN_FILE).is_file()
+            return FINISHED if there and last["steps"] >= run.steps else WAITING
+        if last["code"] == STOPPED:  # a job that Slurm requeues is still its own
+            return QUEUED if last["job"].startswith("slurm:") and alive(last["job"]) else PAUSED
+        return RUNNING if last["again"] and alive(last["job"]) else FAILED
+    return WAITING
+
+
+def _progress(folder: Path) -> tuple[int, float | None, float | None]:
+    """Step, last evaluation's return and steps/s, from the ends of a run's two tables."""
+    step, eval_return, speed = 0, None, None
+    for line in last_lines(folder / "metrics.csv", 400):
+        fields = line.split(",")
+        if len(fields) != 4 or not fields[0].isdigit():
+            continue
+        step = int(fields[0])
+        if fields[1:3] == ["eval", "episode_return"]:
+            eval_return = _number(fields[3])
+    for line in last_lines(folder / "timing.csv", 50):
+        fields = line.split(",")
+        if len(fields) == 3 and fields[1] == "steps_per_second":
+            speed = _number(fields[2])
+    return step, eval_return, speed
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:  # a line half written
+        return None

@@ -1,0 +1,158 @@
+"""What runs a study expands to, and what it refuses before anything is written."""
+
+from __future__ import annotations
+
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mppi_zoo import config
+from mppi_zoo.gin_path import shipped_folder
+from mppi_zoo.study import Study, expand, find_study, read_study
+from mppi_zoo.study.file import gin_text, study_text
+from mppi_zoo.study.grid import short_names, split_values
+
+TASK = "toy:point"
+
+
+def study(**changes) -> Study:
+    settings = {"members": ("pompc_replay",), "tasks": (TASK,), "gin": ("debug",)}
+    return Study(**{**settings, **changes})
+
+
+def test_a_run_for_each_member_task_value_and_seed() -> None:
+    lams = ("0.0", "0.1", "@Infinite()")
+    runs = expand(
+        study(
+            members=("pompc_replay", "bmpc_equiv"),
+            tasks=(TASK, "dmc:walker-walk"),
+            seeds=(3, 5),
+            grid={"KLObjective.lam": lams, "horizon": ("2", "3")},
+        )
+    )
+    assert len(runs) == len({run.name for run in runs}) == 2 * 2 * 2 * 3 * 2
+    assert runs[0].name == "pompc_replay_lam=0.0_horizon=2_toy-point_s3"
+    assert "KLObjective.lam=@Infinite()" in runs[-1].arguments
+    assert [run.name.endswith("_s3") for run in runs] == [True] * 24 + [False] * 24
+    assert {run.steps for run in runs} == {120}  # what debug.gin says
+
+
+def test_steps_and_arguments_reach_every_run() -> None:
+    (run,) = expand(study(steps=77, params=("eval_every=0",), arguments=("--no-video",)))
+    assert run.steps == 77
+    assert run.arguments == (
+        *("--gin", "pompc_replay", "--gin", "debug", "--param", "eval_every=0"),
+        *("--task", TASK, "--seed", "1", "--steps", "77", "--no-video"),
+    )
+
+
+def test_parameters_with_one_last_name_are_told_apart() -> None:
+    grid = {"WorldModel.mlp_dim": ("32",), "MPPIPlanner.samples": ("16",)}
+    (run,) = expand(study(grid=grid))
+    assert "_mlp_dim=32_samples=16_" in run.name
+    names = short_names({"A.std_min": (), "B.std_min": (), "A.lr": ()})
+    assert names == {"A.std_min": "A.std_min", "B.std_min": "B.std_min", "A.lr": "lr"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"members": ()}, "without members"),
+        ({"tasks": (TASK, TASK)}, "tasks: toy:point more than once"),
+        ({"seeds": (1, 2, 1)}, "seeds: 1 more than once"),
+        ({"grid": {"horizon": ()}}, "horizon no values"),
+        ({"grid": {"horizon": ("3", "3")}}, "horizon: 3 more than once"),
+        ({"arguments": ("--seed=3",)}, "name them under seeds"),
+        ({"threads": 0}, "threads = 0"),
+    ],
+)
+def test_what_a_study_refuses(changes, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        study(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"members": ("pompc_replya",)}, "no gin file 'pompc_replya'"),
+        ({"grid": {"horizn": ("3",)}}, "no macro horizn. Did you mean horizon"),
+        ({"params": ("KLObjectiv.lam=1",)}, "KLObjective"),
+        ({"params": ("KLObjective.lambada=1",)}, "lambada"),
+        ({"grid": {"KLObjective.lam": ("@Infinit()",)}}, "Infinite"),
+    ],
+)
+def test_what_does_not_exist_is_named_before_anything_runs(changes, message) -> None:
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        expand(study(**changes))
+
+
+def test_values_are_split_at_their_own_commas_only() -> None:
+    text = "[0, 1e-3, @Infinite(), @Linear(1, 2), (1, 2), 'a,b', \"c]\"]"
+    expected = ("0", "1e-3", "@Infinite()", "@Linear(1, 2)", "(1, 2)", "'a,b'", '"c]"')
+    assert split_values(text) == expected
+
+
+@given(st.lists(st.text(string.ascii_letters + string.digits + "@._", min_size=1), min_size=1))
+def test_splitting_undoes_joining(values) -> None:
+    assert split_values(f"[{', '.join(values)}]") == tuple(values)
+
+
+@pytest.mark.parametrize("text", ["0, 1", "[0, (1]", "[0,,1]", "['a]"])
+def test_values_that_cannot_be_split_are_refused(text) -> None:
+    with pytest.raises(ValueError):
+        split_values(text)
+
+
+def test_a_study_survives_its_file(tmp_path) -> None:
+    whole = study(
+        seeds=(2, 4),
+        grid={"KLObjective.lam": ("0.0", "@Infinite()"), "task_name": ("'x: y'",)},
+        params=("eval_every=0",),
+        steps=10,
+        arguments=("--compile",),
+        threads=2,
+        title="A title: with a colon",
+    )
+    (tmp_path / "study.yaml").write_text(study_text(whole))
+    assert read_study(find_study(str(tmp_path))) == whole
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("members: [a", "not readable YAML"),
+        ("- a", "holds a list"),
+        ("members: a\ntasks: b\nsede: 3", "unknown sede; a study has members"),
+        ("members: a", "tasks missing"),
+        ("members: a\ntasks: b\nseeds: many", "expected a number of seeds"),
+        ("members: a\ntasks: b\nseeds: 0", "expected at least 1"),
+        ("members: a\ntasks: b\ngrid: [1]", "expected parameters and lists"),
+        ("members: a\ntasks: b\nsteps: many", "steps = 'many'"),
+    ],
+)
+def test_a_bad_file_is_named_with_the_reason(tmp_path, text, message) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=f"bad.yaml.*{message}"):
+        read_study(path)
+
+
+def test_an_unknown_study_lists_the_shipped_ones() -> None:
+    with pytest.raises(FileNotFoundError, match="lambda_laptop"):
+        find_study("lambda_labtop")
+
+
+@pytest.mark.parametrize("value", [0, 0.1, 1e-7, True, None])
+def test_yaml_values_mean_the_same_in_gin(value) -> None:
+    assert config.set_macro("x", value) == f"x = {gin_text(value)}"
+
+
+SHIPPED = sorted(shipped_folder("studies").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_shipped_studies_expand(path) -> None:
+    runs = expand(read_study(path))
+    assert runs and all(run.steps > 0 for run in runs)
