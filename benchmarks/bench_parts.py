@@ -29,9 +29,11 @@ REFERENCES = {
 PARTS = ("plan", "replan 60", "update", "sample")
 
 
-def filled_replay(spec: EnvSpec, steps: int, horizon: int) -> Replay:
+def filled_replay(
+    spec: EnvSpec, steps: int, horizon: int, device: torch.device | str = "cpu"
+) -> Replay:
     """A replay of ``steps`` random steps in episodes of the spec's length."""
-    replay = Replay(spec, 2 * steps, horizon)
+    replay = Replay(spec, 2 * steps, horizon, device=device)
     obs, action = torch.randn(steps + 1, 1, spec.obs_dim), torch.randn(1, spec.action_dim).tanh()
     plan = Gaussian(action, torch.full_like(action, 0.5))
     zero = torch.zeros(1)
@@ -55,8 +57,8 @@ def cases(agent: POMPCAgent, replay: Replay, batch: Batch) -> dict[str, machine.
     }
 
 
-def reference_cases(member: str, agent: POMPCAgent, enc_dim: int, batch: Batch):
-    """The parts of the single-file reference, by name."""
+def reference(member: str, agent: POMPCAgent, enc_dim: int, batch: Batch):
+    """The single-file reference with the sizes of ours, and the batch as it wants it."""
     config_class, agent_class = REFERENCES[member]
     planner, model, spec = agent.planner, agent.world_model, agent.spec
     settings = config_class(
@@ -71,17 +73,26 @@ def reference_cases(member: str, agent: POMPCAgent, enc_dim: int, batch: Batch):
         elites=planner.elites,
         policy_samples=planner.policy_samples,
     )
-    reference = agent_class(settings)
+    return agent_class(settings), named(batch)
+
+
+def named(batch: Batch) -> dict[str, torch.Tensor]:
+    """A batch as the references want it."""
     named = {"obs": batch.obs, "action": batch.action, "reward": batch.reward}
-    named |= {"terminated": batch.terminated, "mu": batch.plan.mean, "std": batch.plan.std}
-    first = {name: tensor[:, :20] for name, tensor in named.items()}
+    return named | {"terminated": batch.terminated, "mu": batch.plan.mean, "std": batch.plan.std}
+
+
+def reference_cases(member: str, agent: POMPCAgent, enc_dim: int, batch: Batch):
+    """The parts of the single-file reference, by name."""
+    program, arrays = reference(member, agent, enc_dim, batch)
+    first = {name: tensor[:, :20] for name, tensor in arrays.items()}
     state = batch.obs[0, :1] if member == "bmpc_equiv" else batch.obs[0, 0]
     parts = {
-        "plan": lambda: reference.plan(state, None, True),
-        "update": lambda: reference.update(named),
+        "plan": lambda: program.plan(state, None, True),
+        "update": lambda: program.update(arrays),
     }
     if member == "bmpc_equiv":
-        parts["replan 60"] = lambda: reference.reanalyze(first)
+        parts["replan 60"] = lambda: program.reanalyze(first)
     return parts
 
 

@@ -26,8 +26,16 @@ FOR_A_CPU = {
 }
 
 
-def load(clone: Path, agent: POMPCAgent, enc_dim: int, num_enc_layers: int, batch_size: int):
-    """The released agent with the sizes of ours: eager, on the CPU.
+def load(
+    clone: Path,
+    agent: POMPCAgent,
+    enc_dim: int,
+    num_enc_layers: int,
+    batch_size: int,
+    device: str = "cpu",
+    compiled: bool = False,
+):
+    """The released agent with the sizes of ours: on the CPU or, as it stands, on cuda:0.
 
     Raises:
         FileNotFoundError: if the folder is no clone of the program.
@@ -39,7 +47,7 @@ def load(clone: Path, agent: POMPCAgent, enc_dim: int, num_enc_layers: int, batc
     shutil.copy2(clone / "tdmpc2" / "tdmpc2.py", folder)
     for file in folder.rglob("*.py"):
         source = file.read_text()
-        for theirs, ours in FOR_A_CPU.items():
+        for theirs, ours in FOR_A_CPU.items() if device == "cpu" else ():
             source = source.replace(theirs, ours)
         file.write_text(source)
     sys.path.insert(0, str(folder))
@@ -93,7 +101,7 @@ def load(clone: Path, agent: POMPCAgent, enc_dim: int, num_enc_layers: int, batc
         grad_clip_norm=20,
         tau=0.01,
         mpc=True,
-        compile=False,
+        compile=compiled,
     )
     return program.TDMPC2(settings)
 

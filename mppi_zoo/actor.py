@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from torch import Tensor
 
+from mppi_zoo import transfer
 from mppi_zoo.agent import POMPCAgent
-from mppi_zoo.base import PlanResult
+from mppi_zoo.base import Gaussian, PlanResult
+
+
+class Acted(NamedTuple):
+    """What an environment step needs of the device, brought over in one transfer."""
+
+    action: np.ndarray  # [N, A] in [-1, 1], float32
+    result: PlanResult  # on the device
+    plan: Gaussian  # [N, A] ``result.dist`` on the host
+    sound: bool  # whether the flag that was to come along is not 0
 
 
 class Actor:
@@ -29,10 +41,15 @@ class Actor:
         if mask is None:
             self.warm_start.zero_()
         else:
-            self.warm_start[:, torch.from_numpy(mask).to(self.warm_start.device)] = 0
+            begins = transfer.to_device(mask, self.warm_start.device)
+            self.warm_start.masked_fill_(begins[:, None], 0.0)
 
-    def act(self, obs: np.ndarray, *, greedy: bool) -> tuple[np.ndarray, PlanResult]:
-        """Actions [N, A] in [-1, 1] for observations [N, O], and the plan behind them.
+    def act(self, obs: np.ndarray, *, greedy: bool, flag: Tensor | None = None) -> Acted:
+        """Plan for observations [N, O].
+
+        Args:
+            greedy: without exploration noise.
+            flag: 0-d, to be looked at by the caller: it comes to the host with the action.
 
         Raises:
             FloatingPointError: if an action is not finite.
@@ -42,19 +59,26 @@ class Actor:
             self.agent.tensor(obs), noise, warm_start=self.warm_start, greedy=greedy
         )
         self.warm_start = result.mean
-        return finite_action(result.action), result
+        flags = () if flag is None else (flag,)
+        action, mean, std, *told = transfer.to_host(result.action, *result.dist, *flags)
+        plan = Gaussian(torch.from_numpy(mean), torch.from_numpy(std))
+        return Acted(_finite(action), result, plan, all(bool(value) for value in told))
 
 
 def finite_action(action: Tensor) -> np.ndarray:
-    """The action on the host, float32: the one transfer of an environment step.
+    """The action on the host, float32.
 
     Raises:
         FloatingPointError: if it is not finite.
     """
-    host = action.float().cpu().numpy()
-    if not np.isfinite(host).all():
+    (host,) = transfer.to_host(action)
+    return _finite(host)
+
+
+def _finite(action: np.ndarray) -> np.ndarray:
+    if not np.isfinite(action).all():
         raise FloatingPointError(
-            f"the agent's action {host.tolist()} is not finite: its parameters have diverged; "
+            f"the agent's action {action.tolist()} is not finite: its parameters have diverged; "
             "lower the learning rate or look at the losses in metrics.csv"
         )
-    return host
+    return action

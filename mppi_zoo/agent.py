@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mppi_zoo import transfer
 from mppi_zoo.base import (
     Batch,
     EnvSpec,
@@ -21,6 +22,7 @@ from mppi_zoo.base import (
     UpdateNoise,
 )
 from mppi_zoo.critic import QCritic, VCritic
+from mppi_zoo.cuda_graphs import Recorded, Recorder
 from mppi_zoo.losses import LossWeights, Parts, model_loss, policy_loss
 from mppi_zoo.noise import draw_update_noise, generator_for
 from mppi_zoo.objective import KLObjective
@@ -29,8 +31,11 @@ from mppi_zoo.planner import MPPIPlanner
 from mppi_zoo.policy import LogStdBounds, Policy
 from mppi_zoo.precision import BFloat16Hidden, Networks, SamePrecision, frozen_view
 from mppi_zoo.prior import Prior, PriorParts
+from mppi_zoo.products import Float32Products, TF32Products
 from mppi_zoo.random_state import restore_generator
 from mppi_zoo.world_model import WorldModel
+
+LamWeights = tuple[Tensor, Tensor]  # (w_R, w_KL), 0-d
 
 
 @contextlib.contextmanager
@@ -69,6 +74,8 @@ class POMPCAgent:
             keeps the policy's own.
         planning_precision: (networks) -> what the planner evaluates, :class:`SamePrecision` or
             :class:`BFloat16Hidden`.
+        products: what float32 products are computed in on a GPU, :class:`Float32Products` (where
+            None) or :class:`TF32Products`.
     """
 
     def __init__(
@@ -91,11 +98,12 @@ class POMPCAgent:
         pretrain_policy: bool = True,
         replan_log_std_bounds: LogStdBounds | None = (-2.0, 1.0),
         planning_precision: Callable[[Networks], SamePrecision | BFloat16Hidden] = SamePrecision,
+        products: Float32Products | TF32Products | None = None,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ):
         self.spec, self.planner = spec, planner
-        self.device, self.dtype = torch.device(device), dtype
+        self.device, self.dtype = transfer.same_device(device), dtype
         with default_dtype(dtype):
             self._build(world_model, policy, critic, prior, objective)
         body = [p for n, p in self.world_model.named_parameters() if not n.startswith("encoder.")]
@@ -125,9 +133,12 @@ class POMPCAgent:
             world_model=frozen.world_model, critic=frozen.critic
         )
         self._planning = planning_precision(networks)
+        self._products = Float32Products() if products is None else products
         self.compiled = False
         self._acting_model = self.planning_model()
         self._replanning_model = self.planning_model(replan_log_std_bounds)
+        self._run_plan = Recorded("plan", self._plan)
+        self._run_update = Recorded("update", self._update)
 
     def compile(self) -> None:
         """Compile the losses and the planner's scoring with ``torch.compile``.
@@ -138,12 +149,37 @@ class POMPCAgent:
         self._policy_loss = torch.compile(policy_loss, dynamic=False)
         self.planner.compile()
         self.compiled = True
+        self._forget_graphs()
 
     def uncompile(self) -> None:
         """Back to eager execution."""
         self._model_loss, self._policy_loss = model_loss, policy_loss
         self.planner.uncompile()
         self.compiled = False
+        self._forget_graphs()
+
+    def record(self, recorder: Recorder, report: Callable[[str], object] = print) -> None:
+        """Run whole plans and updates as graphs from now on (:mod:`mppi_zoo.cuda_graphs`).
+
+        Args:
+            recorder: usually a :class:`~mppi_zoo.cuda_graphs.CudaRecorder`.
+            report: told in a line what cannot be recorded; it runs as before.
+        """
+        self._run_plan.begin(recorder, report)
+        if self.prior.recordable:
+            self._run_update.begin(recorder, report)
+        else:
+            report(f"no CUDA graph of the update: {type(self.prior).__name__} is not recordable")
+
+    @property
+    def records(self) -> bool:
+        """Whether plans run as graphs."""
+        return self._run_plan.recorder is not None
+
+    def _forget_graphs(self) -> None:
+        """What they ran or wrote to was replaced."""
+        self._run_plan.forget()
+        self._run_update.forget()
 
     def _build(
         self,
@@ -190,7 +226,7 @@ class POMPCAgent:
 
     def tensor(self, array: np.ndarray) -> Tensor:
         """A NumPy array as the agent computes with it."""
-        return torch.as_tensor(array, dtype=self.dtype, device=self.device)
+        return transfer.to_device(array, self.device, self.dtype)
 
     def draw_plan_noise(self, batch: int, generator: torch.Generator | None) -> PlanNoise:
         """The draws of one plan for ``batch`` states."""
@@ -208,9 +244,7 @@ class POMPCAgent:
         greedy: bool = False,
     ) -> PlanResult:
         """Plan from observations [B, O]; see :meth:`MPPIPlanner.plan`."""
-        z = self.world_model.encode(obs)
-        self._planning.refresh()
-        return self.planner.plan(z, self._acting_model, noise, warm_start=warm_start, greedy=greedy)
+        return self._run_plan(self._acting_model, obs, noise, warm_start, greedy)
 
     @torch.no_grad()
     def policy_action(self, obs: Tensor) -> Tensor:
@@ -220,9 +254,20 @@ class POMPCAgent:
     @torch.no_grad()
     def replan(self, obs: Tensor, noise: PlanNoise) -> PlanResult:
         """Re-analysis: plan from stored observations [n, O] with the zero mean (spec section 4)."""
-        z = self.world_model.encode(obs)
-        self._planning.refresh()
-        return self.planner.plan(z, self._replanning_model, noise, greedy=True)
+        return self._run_plan(self._replanning_model, obs, noise, None, True)
+
+    def _plan(
+        self,
+        model: PlanningModel,
+        obs: Tensor,
+        noise: PlanNoise,
+        warm_start: Tensor | None,
+        greedy: bool,
+    ) -> PlanResult:
+        with self._products():
+            z = self.world_model.encode(obs)
+            self._planning.refresh()
+            return self.planner.plan(z, model, noise, warm_start=warm_start, greedy=greedy)
 
     def _replan_now(self, obs: Tensor) -> Gaussian:
         return self.replan(obs, self.draw_plan_noise(obs.shape[0], self._replan_generator)).dist
@@ -264,11 +309,22 @@ class POMPCAgent:
             noise: every draw, from :meth:`draw_update_noise`.
             pretraining: see ``pretrain_policy``.
         """
-        zs, figures = self.update_model(batch, noise)
-        if self.pretrain_policy or not pretraining:
-            figures |= self.prior.fit(zs[:-1], batch)
-            figures |= self.update_policy(zs, batch, step, noise)
-        self.critic.update_target()
+        # lambda stays outside of what may be recorded: it may know the step and other numbers
+        lam_weights = self.objective.lam.weights(step)
+        figures = self._run_update(batch, lam_weights, noise, pretraining)
+        if "divergence" in figures:
+            self.objective.lam.observe(figures["divergence"])
+        return figures
+
+    def _update(
+        self, batch: Batch, lam_weights: LamWeights, noise: UpdateNoise, pretraining: bool
+    ) -> dict[str, Tensor]:
+        with self._products():
+            zs, figures = self.update_model(batch, noise)
+            if self.pretrain_policy or not pretraining:
+                figures |= self.prior.fit(zs[:-1], batch)
+                figures |= self._policy_step(zs, batch, lam_weights, noise)
+            self.critic.update_target()
         return figures
 
     def update_model(self, batch: Batch, noise: UpdateNoise) -> tuple[Tensor, dict[str, Tensor]]:
@@ -281,10 +337,15 @@ class POMPCAgent:
         self, zs: Tensor, batch: Batch, step: int, noise: UpdateNoise
     ) -> dict[str, Tensor]:
         """Policy step on detached latents zs [T+1, B, Z], with the critics just updated."""
-        lam_weights = self.objective.lam.weights(step)
+        figures = self._policy_step(zs, batch, self.objective.lam.weights(step), noise)
+        self.objective.lam.observe(figures["divergence"])
+        return figures
+
+    def _policy_step(
+        self, zs: Tensor, batch: Batch, lam_weights: LamWeights, noise: UpdateNoise
+    ) -> dict[str, Tensor]:
         loss, figures = self._policy_loss(self._policy_parts, zs, batch, lam_weights, noise)
         norm = self.policy_optimizer.step(loss)
-        self.objective.lam.observe(figures["divergence"])
         self.prior.after_policy_step(self.policy)
         return figures | {"policy_grad_norm": norm}
 
@@ -316,3 +377,4 @@ class POMPCAgent:
         self.prior.load_optimizer_state(state["optimizers"]["prior"])
         # a state from another kind of device does not fit, and only "fresh planner" priors draw
         restore_generator(self._replan_generator, state["replan_generator"])
+        self._forget_graphs()  # the optimisers hold other tensors now

@@ -71,6 +71,13 @@ def parser() -> argparse.ArgumentParser:
         help="torch.compile the losses and the planner: some minutes at first, then "
         "faster (docs/speed.md); needs a C++ compiler",
     )
+    p.add_argument(
+        "--graphs",
+        action="store_true",
+        default=None,
+        help="on CUDA, run whole plans and updates as graphs without compiling them; --compile "
+        "does both (docs/gpu.md)",
+    )
     p.add_argument("--no-video", action="store_true", default=None, help="film no evaluation")
     p.add_argument("--wandb", metavar="PROJECT", help="log to Weights & Biases too")
     p.add_argument("--quiet", action="store_true", help="no progress")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,8 +17,21 @@ class Diverged(FloatingPointError):
     """A loss, a gradient or a parameter is not finite."""
 
 
+MOST_NOTED = 16  # updates, whose batches are held until they are looked at
+
+
+class _Noted(NamedTuple):
+    step: int
+    update: int
+    batch: Batch
+    figures: dict[str, Tensor]
+
+    def watched(self) -> dict[str, Tensor]:
+        return {n: f for n, f in self.figures.items() if n.endswith(("_loss", "_norm"))}
+
+
 class HealthCheck:
-    """Looks at the figures of the last update, once they are needed on the host anyway.
+    """Looks at the figures of the updates, once something is needed on the host anyway.
 
     A loss that is not finite makes its gradient norm so, and an infinite gradient becomes NaN in
     the clipping; so losses and norms tell of every way that parameters can go bad.
@@ -28,26 +42,40 @@ class HealthCheck:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self._last: tuple[int, int, Batch, dict[str, Tensor]] | None = None
+        self._noted: list[_Noted] = []
 
     def note(self, step: int, update: int, batch: Batch, figures: dict[str, Tensor]) -> None:
         """Remember an update, without waiting for the device that still computes it."""
-        self._last = step, update, batch, figures
+        self._noted.append(_Noted(step, update, batch, figures))
 
-    def check(self, agent: POMPCAgent) -> None:
-        """Look at the update noted last.
+    @property
+    def due(self) -> bool:
+        """Whether so many updates were noted that it is time to look at them."""
+        return len(self._noted) >= MOST_NOTED
+
+    def sound(self) -> Tensor | None:
+        """Whether all figures noted are finite, 0-d on the device; None if there are none."""
+        figures = [figure for noted in self._noted for figure in noted.watched().values()]
+        return torch.isfinite(torch.stack(figures)).all() if figures else None
+
+    def check(self, agent: POMPCAgent, sound: bool | None = None) -> None:
+        """Look at the updates noted since the last look.
+
+        Args:
+            sound: what :meth:`sound` said, if it is on the host already; None waits for it.
 
         Raises:
             Diverged: naming the step, the figures and the parameters; the batch is kept.
         """
-        if self._last is None:
+        if sound is None:
+            flag = self.sound()
+            sound = flag is None or bool(flag)
+        noted, self._noted = self._noted, []
+        if sound:
             return
-        step, update, batch, figures = self._last
-        self._last = None
-        watched = {n: f for n, f in figures.items() if n.endswith(("_loss", "_norm"))}
-        if not watched or bool(torch.isfinite(torch.stack(list(watched.values()))).all()):
-            return
-        bad = {name: float(f) for name, f in watched.items() if not torch.isfinite(f)}
+        first = next(n for n in noted if not all(torch.isfinite(f) for f in n.watched().values()))
+        step, update, batch, figures = first
+        bad = {name: float(f) for name, f in first.watched().items() if not torch.isfinite(f)}
         path = self.folder / "faults" / f"batch_step{step}_update{update}.pt"
         kept = _keep(path, step, update, batch, figures)
         raise Diverged(

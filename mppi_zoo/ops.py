@@ -62,7 +62,9 @@ def gaussian_entropy(p: Gaussian) -> Tensor:
 
 def percentile_range(x: Tensor, low: float = 0.05, high: float = 0.95) -> Tensor:
     """Difference of two percentiles over all elements of x, linear interpolation, 0-d."""
-    bounds = torch.quantile(x.flatten(), torch.tensor([low, high], dtype=x.dtype, device=x.device))
+    # made on the device: a tensor of Python numbers would be copied there, and waited for
+    shares = torch.linspace(low, high, 2, dtype=x.dtype, device=x.device)
+    bounds = torch.quantile(x.flatten(), shares)
     return bounds[1] - bounds[0]
 
 

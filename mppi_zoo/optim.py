@@ -34,6 +34,7 @@ class ClippedAdam:
         self.adam = torch.optim.Adam(groups, lr=lr, eps=eps, fused=True)
         self.max_norm = max_norm
         self.params: list[Tensor] = [p for g in self.adam.param_groups for p in g["params"]]
+        self._let_graphs_record()
 
     def step(self, loss: Tensor) -> Tensor:
         """Descend ``loss`` once; returns the gradient norm before clipping, 0-d."""
@@ -48,3 +49,8 @@ class ClippedAdam:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.adam.load_state_dict(state)
+        self._let_graphs_record()  # whatever kind of device the state is from
+
+    def _let_graphs_record(self) -> None:
+        for group in self.adam.param_groups:
+            group["capturable"] = group["params"][0].device.type == "cuda"

@@ -33,7 +33,15 @@ class PriorParts(NamedTuple):
 
 
 class Prior(nn.Module):
-    """Base of the prior sources; the defaults learn nothing."""
+    """Base of the prior sources; the defaults learn nothing.
+
+    Attributes:
+        recordable: whether all that the prior does at an update are operations on tensors, in the
+            same order each time and with draws of its own none: then an update may run as a CUDA
+            graph, which replays those operations and none of the Python around them.
+    """
+
+    recordable = False
 
     def __init__(self, parts: PriorParts):
         super().__init__()
@@ -65,10 +73,14 @@ class Prior(nn.Module):
 class UniformPrior(Prior):
     """Uniform on [-1, 1]^A, or none at all: D = -h up to a constant; use NegativeEntropy."""
 
+    recordable = True
+
 
 @gin.register
 class PlannerPrior(Prior):
     """The stored planner distribution P_t of the replay; random steps read N(0, 1)."""
+
+    recordable = True
 
     def dist(self, z: Tensor, batch: Batch) -> Gaussian:
         return batch.plan
@@ -77,6 +89,8 @@ class PlannerPrior(Prior):
 @gin.register
 class StoredActionPrior(Prior):
     """A Gaussian of fixed std around the action that was taken (behaviour cloning)."""
+
+    recordable = True
 
     def __init__(self, parts: PriorParts, std: float = 0.2):
         super().__init__(parts)
@@ -91,6 +105,8 @@ class StoredActionPrior(Prior):
 @gin.register
 class LaggedPrior(Prior):
     """A Polyak copy of the policy, moved after each policy step: a trust region."""
+
+    recordable = True
 
     def __init__(self, parts: PriorParts, rate: float = 0.01):
         super().__init__(parts)
@@ -149,6 +165,8 @@ class LearnedPrior(Prior):
         optimizer: its optimiser.
     """
 
+    recordable = True
+
     def __init__(
         self,
         parts: PriorParts,
@@ -159,7 +177,9 @@ class LearnedPrior(Prior):
     ):
         super().__init__(parts)
         self.fit_kl, self.rho = fit_kl, parts.rho
-        self.head = ClippedGaussian(parts.spec, parts.latent_dim, parts.mlp_dim, log_std_bounds)
+        head = ClippedGaussian(parts.spec, parts.latent_dim, parts.mlp_dim, log_std_bounds)
+        # where it stays, before the optimiser takes hold of its parameters
+        self.head = head.to(next(parts.policy.parameters()).device)
         self.optimizer: ClippedAdam = optimizer(self.head.parameters(), eps=eps)
 
     @torch.no_grad()

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mppi_zoo import transfer
 from mppi_zoo.base import Batch, EnvSpec, Gaussian
 from mppi_zoo.row_log import RowLog, Segment
 from mppi_zoo.window_starts import WindowStarts
@@ -61,8 +62,10 @@ class Replay:
                 f"{self.lane_rows} rows each; a window of horizon {horizon} needs {horizon + 2}"
             )
         self.spec, self.horizon, self.num_envs = spec, horizon, num_envs
-        self.device = torch.device(device)
-        self.batch_device = self.device if batch_device is None else torch.device(batch_device)
+        self.device = transfer.same_device(device)
+        self.batch_device = (
+            self.device if batch_device is None else transfer.same_device(batch_device)
+        )
         rows, action_dim = self.lane_rows * num_envs, spec.action_dim
 
         def column(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -106,7 +109,7 @@ class Replay:
                 self.starts[lane].push((row - self.horizon) % self.lane_rows)
             self.cursor[lane] = (row + 1) % self.lane_rows
         self.written[lanes] += 1
-        index = torch.from_numpy(rows).to(self.device)
+        index = transfer.to_device(rows, self.device)
         for log in self.logs.values():
             log.mark(index)
         return index
@@ -133,8 +136,8 @@ class Replay:
         written = {"obs": obs, "action": action, "reward": reward, "terminated": terminated}
         if plan is not None:
             written |= {"plan_mean": plan.mean, "plan_std": plan.std}
-        for name, value in written.items():
-            self.columns[name][rows] = self._row(value)
+        for name, value in self._moved(written).items():
+            self.columns[name][rows] = value
         self.columns["planned"][rows] = plan is not None
         if plan is None:
             self._clear_plan(rows)
@@ -142,7 +145,7 @@ class Replay:
         ended = np.flatnonzero(done)
         if ended.size:
             rows = self._advance(ended)
-            last = next_obs[torch.from_numpy(ended).to(next_obs.device)]
+            last = next_obs[transfer.to_device(ended, next_obs.device)]
             self.columns["obs"][rows] = self._row(last)
             # no step starts here: whatever the overwritten row held must not be read as one
             for name in ("action", "reward", "terminated", "planned"):
@@ -151,7 +154,18 @@ class Replay:
             self.run_length[ended] = 0
 
     def _row(self, value: Tensor) -> Tensor:
-        return value.to(self.device, torch.float32)
+        return transfer.to_device(value, self.device, torch.float32)
+
+    def _moved(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Values [N, ...] as rows of the columns; what is elsewhere comes over in one piece."""
+        away = {name: value for name, value in values.items() if value.device != self.device}
+        moved = {name: value.float() for name, value in values.items() if name not in away}
+        if away:
+            flat = torch.cat([v.reshape(self.num_envs, -1).float() for v in away.values()], 1)
+            parts = self._row(flat).split([v[0].numel() for v in away.values()], 1)
+            for (name, value), part in zip(away.items(), parts, strict=True):
+                moved[name] = part.reshape(value.shape)
+        return moved
 
     def _clear_plan(self, rows: Tensor) -> None:
         self.columns["plan_mean"][rows] = 0.0
@@ -178,7 +192,7 @@ class Replay:
             chosen = lanes == lane
             start[chosen] = self.starts[lane].take(drawn[chosen] - offsets[lane])
         within = (start + np.arange(self.horizon + 1)[:, None]) % self.lane_rows
-        index = torch.from_numpy(within + lanes * self.lane_rows).to(self.device)
+        index = transfer.to_device(within + lanes * self.lane_rows, self.device)
         return self.gather(index)
 
     def gather(self, index: Tensor) -> Batch:
@@ -187,7 +201,7 @@ class Replay:
 
         def at(name: str, rows: Tensor) -> Tensor:
             values = self.columns[name].index_select(0, rows.flatten())
-            return values.unflatten(0, rows.shape).to(self.batch_device)
+            return transfer.to_device(values.unflatten(0, rows.shape), self.batch_device)
 
         return Batch(
             obs=at("obs", index),

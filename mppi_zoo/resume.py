@@ -17,12 +17,13 @@ KEPT: dict[str, Any] = {
     "async_envs": False,
     "device": None,
     "compile": False,
+    "graphs": False,
     "no_video": False,
     "wandb": None,
     "imports": [],
 }
 FIXED = ("seed", "num_envs")  # what a run's state is made of
-EXACT = ("device", "compile")  # what changes the last digits
+EXACT = ("device", "compile", "graphs")  # what changes the last digits
 
 
 def settle(args: argparse.Namespace) -> dict[str, Any] | None:

@@ -147,15 +147,16 @@ class Trainer:
         now = time.perf_counter()
         assert self.obs is not None
         try:
-            action, result = self.actor.act(self.obs, greedy=False)
+            acted = self.actor.act(self.obs, greedy=False, flag=self.health.sound())
         except FloatingPointError:
             self.health.check(self.agent)
             self.health.check_parameters(self.agent, self.step)
             raise
-        # the action is on the host, so the last update's figures cost no further wait
-        self.health.check(self.agent)
+        # what the last updates' figures say came along with the action
+        self.health.check(self.agent, acted.sound)
         self.stopwatch.add("plan", now)
-        self._take(action, result.dist)
+        on_host = self.replay.device.type == "cpu"
+        self._take(acted.action, acted.plan if on_host else acted.result.dist)
         self.updates_owed += self.options.updates_per_step * self.envs.num_envs
         figures: dict[str, Tensor] | None = None
         while self.updates_owed >= 1:
@@ -213,7 +214,8 @@ class Trainer:
     def learn(self, *, pretraining: bool) -> dict[str, Tensor]:
         """One update on a fresh batch."""
         agent, now = self.agent, time.perf_counter()
-        self.health.check(agent)
+        if self.health.due:
+            self.health.check(agent)
         batch = self.replay.sample(self.options.batch_size, self.generators.replay)
         now = self.stopwatch.add("sample", now)
         self.updates += 1
@@ -234,7 +236,8 @@ class Trainer:
         if self.step // every == self.last_log // every:
             return
         self.health.check(self.agent)
-        self.logger.write(self.step, "train", figures)
+        values = torch.stack(list(figures.values())).tolist()  # one transfer, not one a figure
+        self.logger.write(self.step, "train", dict(zip(figures, values, strict=True)))
         self.logger.timing(self.step, self.stopwatch.lap())
         self.last_log = self.step
 

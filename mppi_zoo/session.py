@@ -20,6 +20,7 @@ from mppi_zoo.agent import POMPCAgent
 from mppi_zoo.checkpoint_store import CheckpointStore
 from mppi_zoo.checkpointing import Checkpointer
 from mppi_zoo.config import Experiment
+from mppi_zoo.cuda_graphs import CudaRecorder, Recorder
 from mppi_zoo.curves import plot_learning_curve
 from mppi_zoo.envs import EnvironmentFault, EpisodeVector
 from mppi_zoo.evaluation import Evaluator
@@ -97,7 +98,7 @@ def train(
         for text in (*notes, no_locks, *store.refused):
             if text:
                 progress.message(text)
-        speed = _measured(setup, args.compile, progress)
+        speed = _measured(setup, args, progress)
         seed_steps = options.seed_phase(envs.spec.episode_length)
         progress.message(forecast(speed, options, envs.num_envs, seed_steps))
         trainer = Trainer(
@@ -203,31 +204,41 @@ def _wandb(args: argparse.Namespace, folder: Path) -> dict[str, str] | None:
     return {"project": args.wandb, "name": folder.name, "id": identity, "resume": "allow"}
 
 
-def _measured(setup: Setup, compiled: bool, progress: Progress) -> Speed:
-    """The agent's speed, compiled first where that was asked for and works."""
+def _measured(setup: Setup, args: argparse.Namespace, progress: Progress) -> Speed:
+    """The agent's speed, compiled and recorded first where that was asked for and works."""
     agent, experiment = setup.agent, setup.experiment
     sizes = (
         setup.envs.num_envs,
         experiment.training.batch_size,
         experiment.reanalysis.states_per_update(agent.planner.horizon),
     )
-    if not compiled:
+    recorder = recorder_for(setup.device) if args.compile or args.graphs else None
+    if recorder is not None:
+        agent.record(recorder, progress.message)
+    elif args.graphs:
+        progress.message(f"no CUDA graphs on {setup.device}: going on without them")
+    if not args.compile:
         return measure(agent, *sizes)
-    progress.message("compiling: about a minute")
+    progress.message("compiling: about a minute" + (", then CUDA graphs" if recorder else ""))
     begun = time.perf_counter()
-    agent.compile()
     try:
+        agent.compile()
         speed = measure(agent, *sizes)
     except Exception as error:  # compilers fail in many ways; eager does not
         agent.uncompile()
         reason = str(error).strip().splitlines()
         progress.message(
             f"torch.compile failed ({reason[0] if reason else type(error).__name__}): "
-            "going on without it"
+            f"going on without it{', with CUDA graphs alone' if recorder else ''}"
         )
         return measure(agent, *sizes)
     progress.message(f"compiled in {time.perf_counter() - begun:.0f} s")
     return speed
+
+
+def recorder_for(device: torch.device) -> Recorder | None:
+    """What records plans and updates on a device; None where there are no graphs."""
+    return CudaRecorder(device) if device.type == "cuda" else None
 
 
 def _plot(folder: Path, quiet: bool) -> None:

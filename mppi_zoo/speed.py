@@ -11,6 +11,7 @@ import torch
 
 from mppi_zoo.agent import POMPCAgent
 from mppi_zoo.base import Batch, Gaussian
+from mppi_zoo.cuda_graphs import WARM_UP
 from mppi_zoo.training_options import TrainingOptions
 
 DAY = 86_400.0
@@ -27,7 +28,7 @@ class Speed(NamedTuple):
         return num_envs / (self.plan + num_envs * updates_per_step * self.update)
 
 
-def _fastest(call: Callable[[], object], device: torch.device, repeats: int = 2) -> float:
+def _fastest(call: Callable[[], object], device: torch.device, repeats: int) -> float:
     times = []
     for _ in range(repeats):
         begun = time.perf_counter()
@@ -44,7 +45,7 @@ def measure(
     """Time a plan and an update on random numbers; the agent is left as it was.
 
     Args:
-        agent: may be compiled; the first calls then compile.
+        agent: may be compiled or recorded; the first calls then do that.
         num_envs: states in a plan.
         batch_size: windows in an update.
         states_per_update: states re-analysed for each update, reckoned at the plan's pace.
@@ -68,11 +69,16 @@ def measure(
         index=torch.zeros_like(reward, dtype=torch.int64),
     )
     obs = normal(num_envs, spec.obs_dim)
+    repeats = 2 + (WARM_UP + 1 if agent.records else 0)
     before = copy.deepcopy(agent.state_dict())
     try:
-        plan = _fastest(lambda: agent.act(obs, agent.draw_plan_noise(num_envs, generator)), device)
+        plan = _fastest(
+            lambda: agent.act(obs, agent.draw_plan_noise(num_envs, generator)), device, repeats
+        )
         update = _fastest(
-            lambda: agent.update(batch, 0, agent.draw_update_noise(batch, generator)), device
+            lambda: agent.update(batch, 0, agent.draw_update_noise(batch, generator)),
+            device,
+            repeats,
         )
     finally:
         agent.load_state_dict(before)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 import numpy as np
@@ -12,6 +13,9 @@ from mppi_zoo import config
 from mppi_zoo.agent import POMPCAgent
 from mppi_zoo.base import Batch, EnvSpec, Gaussian
 from mppi_zoo.official import named_parameters
+
+# where the tests that compare numbers compute: MPPI_ZOO_DEVICE=cuda on a machine with a GPU
+DEVICE = os.environ.get("MPPI_ZOO_DEVICE", "cpu")
 
 MEMBERS = (
     "tdmpc2_equiv",
@@ -49,11 +53,12 @@ def build(
     small: bool = True,
     dtype: torch.dtype = torch.float64,
     seed: int = 0,
+    device: str = DEVICE,
 ) -> POMPCAgent:
     """The member's shipped file with small sizes and further bindings."""
     torch.manual_seed(seed)
     experiment = config.parse([member], [*(SMALL if small else ()), *params])
-    return experiment.agent(spec, dtype=dtype)
+    return experiment.agent(spec, dtype=dtype, device=device)
 
 
 @torch.no_grad()

@@ -373,6 +373,18 @@ def test_a_signal_within_an_evaluation_abandons_it(
     assert differences(whole, out) == []
 
 
+def test_a_repeated_signal_is_one_request() -> None:
+    program = (
+        "import signal, time\nfrom mppi_zoo import signals\n"
+        "with signals.StopSignals() as stop:\n"
+        "    signal.raise_signal(signal.SIGTERM)\n    signal.raise_signal(signal.SIGTERM)\n"
+        "    print(stop.received, flush=True)\n    signals.SAME = 0.0\n    time.sleep(0.01)\n"
+        "    signal.raise_signal(signal.SIGTERM)\nprint('not reached')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 128 + signal.SIGTERM and done.stdout == "SIGTERM\n"
+
+
 def test_a_second_signal_stops_at_once() -> None:
     code = (
         "import signal\nfrom mppi_zoo.signals import StopSignals\n"

@@ -72,7 +72,7 @@ def test_an_episode_begins_without_a_plan() -> None:
     """The plans' memory is kept for each environment and forgotten for those that begin anew."""
     agent = build("tdmpc2_equiv", SPEC)
     actor, obs = Actor(agent, 3, generator()), np.random.default_rng(0).normal(size=(3, 5))
-    _, result = actor.act(obs, greedy=False)
+    result = actor.act(obs, greedy=False).result
     begun = np.array([False, True, False])
     actor.reset(begun)
     kept, forgotten = actor.warm_start[:, ~begun], actor.warm_start[:, begun]

@@ -77,7 +77,7 @@ def _keep(study: Study, folder: Path, force: bool) -> None:
     """
     path, text = folder / STUDY_FILE, study_text(study)
     if path.is_file():
-        difference = command_line.difference(path.read_text(encoding="utf-8"), text)
+        difference = command_line.difference(study_text(read_study(path)), text)
         if difference and not force:
             raise ValueError(
                 f"{folder} holds another study:\n{difference}\nName another --out, or with --force "

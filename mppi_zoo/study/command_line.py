@@ -66,7 +66,8 @@ def parser() -> argparse.ArgumentParser:
         "--segment-minutes",
         type=float,
         default=0.0,
-        help="after which a run stops, with a checkpoint, and the others take their turn",
+        help="after which a run stops, with a checkpoint, and the others take their turn; much "
+        "longer than its start and compilation",
     )
     here.add_argument(
         "--minutes", type=float, default=0.0, help="after which all stop; the same command goes on"

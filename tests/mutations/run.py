@@ -26,6 +26,7 @@ TIMEOUT = 120.0  # seconds a test may take
 
 GOLDEN, AGREEMENT = "tests/test_golden.py", "tests/baselines/test_agreement.py"
 RULES = "tests/test_update_rules.py"
+GRAPHS, WAITING = "tests/test_cuda_graphs.py", "tests/test_waiting.py"
 HUMANOID = "tests/envs/test_humanoid_bench.py"
 RESUME = "tests/test_resume.py::test_every_member_resumes_exactly[pompc_adaptive_fkl]"
 
@@ -314,8 +315,8 @@ MUTATIONS = [
     Mutation(
         "the other environments' plans are forgotten when an episode begins",
         "actor.py",
-        "self.warm_start[:, torch.from_numpy(mask).to(self.warm_start.device)] = 0",
-        "self.warm_start[:, torch.from_numpy(~mask).to(self.warm_start.device)] = 0",
+        "begins = transfer.to_device(mask, self.warm_start.device)",
+        "begins = transfer.to_device(~mask, self.warm_start.device)",
         f"{RULES}::test_an_episode_begins_without_a_plan",
     ),
     Mutation(
@@ -401,6 +402,49 @@ MUTATIONS = [
         "return first, std[0], last.elite_value.gather(1, pick), mean",
         "return mean[0], std[0], last.elite_value.gather(1, pick), mean",
         plans("tdmpc2"),
+    ),
+    # --- on a GPU
+    Mutation(
+        "a recorded call sees the first call's arguments",
+        "cuda_graphs.py",
+        "        copy_all(self.inputs, given)",
+        "        pass",
+        f"{GRAPHS}::test_recorded_updates_are_the_updates[tdmpc2_equiv]",
+    ),
+    Mutation(
+        "a graph's own results are handed out",
+        "cuda_graphs.py",
+        "else t.clone())",
+        "else t)",
+        f"{GRAPHS}::test_recorded_plans_follow_the_updates",
+    ),
+    Mutation(
+        "graphs outlive what they write to",
+        "agent.py",
+        "        self._forget_graphs()  # the optimisers hold other tensors now\n",
+        "",
+        f"{GRAPHS}::test_a_restored_agent_is_recorded_anew",
+    ),
+    Mutation(
+        "lambda is computed within what is recorded",
+        "agent.py",
+        "figures |= self._policy_step(zs, batch, lam_weights, noise)",
+        "figures |= self._policy_step(zs, batch, self.objective.lam.weights(0), noise)",
+        f"{GRAPHS}::test_lambda_follows_the_step",
+    ),
+    Mutation(
+        "percentiles from a tensor of Python numbers",
+        "ops.py",
+        "torch.linspace(low, high, 2, dtype=x.dtype, device=x.device)",
+        "torch.tensor([low, high], dtype=x.dtype, device=x.device)",
+        f"{WAITING}::test_draws_and_the_optimiser_never_wait[tdmpc2_equiv]",
+    ),
+    Mutation(
+        "every figure is looked at after every update",
+        "runner.py",
+        "        if self.health.due:\n            self.health.check(agent)\n",
+        "        self.health.check(agent)\n",
+        f"{WAITING}::test_one_transfer_an_environment_step[pompc_adaptive_rkl-meta-6]",
     ),
     # --- HumanoidBench
     Mutation(

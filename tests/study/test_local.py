@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -124,8 +125,12 @@ def test_a_signal_stops_all_runs_with_checkpoints(tmp_path) -> None:
 BREAKS = """
 from mppi_zoo.envs.toy import Point
 class Breaks(Point):
+    left = 40  # of this process; those with which a run probes it do not matter
     def step(self, action):
-        raise ZeroDivisionError("a bug of mine")
+        Breaks.left -= 1
+        if Breaks.left < 0:
+            raise ZeroDivisionError("a bug of mine")
+        return super().step(action)
 """
 
 
@@ -138,7 +143,7 @@ def test_a_failing_run_is_retried_and_reported_and_others_go_on(
     definition = tmp_path / "faulty.yaml"
     definition.write_text(
         "members: [pompc_replay]\ngin: [debug]\ntasks: ['toy:point', 'breaks:Breaks']\n"
-        "steps: 30\nparams: [seed_steps=20, eval_every=0]\n"
+        "steps: 90\nparams: [seed_steps=20, eval_every=0]\n"
         "arguments: [--no-video, --quiet, --device=cpu]\n"
     )
     out = tmp_path / "study"
@@ -157,13 +162,16 @@ def test_a_failing_run_is_retried_and_reported_and_others_go_on(
 
 @pytest.mark.slow
 def test_segments_let_all_runs_take_turns(tmp_path) -> None:
-    definition, out = write(tmp_path, steps=150), tmp_path / "study"
-    arguments = [str(definition), "--out", str(out), "--parallel", "1"]
-    assert program.main([*arguments, "--segment-minutes", "0.15"]) == 0
-    starts = [path.read_text().count('"started"') for path in out.glob("journal/*")]
-    assert sum(starts) > 2
-    whole = tmp_path / "whole"
-    assert program.main(command(definition, whole)) == 0
+    definition, whole, out = write(tmp_path, steps=400), tmp_path / "whole", tmp_path / "study"
+    arguments = ["--param", "TrainingOptions.checkpoint_minutes=1"]  # by far the quickest run
+    began = time.monotonic()
+    assert program.main(command(definition, whole, *arguments)) == 0
+    seconds = time.monotonic() - began  # of two at a time; one at a time is no slower
+    arguments += ["--parallel", "1", "--segment-minutes", str(0.6 * seconds / 60)]
+    assert program.main(command(definition, out, *arguments)) == 0
+    order = [json.loads(line) for path in out.glob("journal/*") for line in path.open()]
+    codes = [event["code"] for event in order if event["event"] == "ended"]
+    assert codes.count(0) == 2 and 75 in codes
     assert metrics(out) == metrics(whole)
 
 
