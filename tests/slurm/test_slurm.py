@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,12 +19,14 @@ from typing import Any, NamedTuple
 import pytest
 
 from mppi_zoo import run
+from mppi_zoo.study import __main__, command_line
 from mppi_zoo.study.file import read_study
 from mppi_zoo.study.grid import expand
+from mppi_zoo.study.state import read_state
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-PATIENCE = 240.0  # s, on a busy machine
+PATIENCE = float(os.environ.get("SLURM_TEST_PATIENCE", 240))  # s; more on a busy machine
 
 DEFINITION = """\
 members: [pompc_adaptive_fkl]
@@ -45,7 +48,8 @@ def unreachable() -> str:
         ["sinfo", "--noheader", "--format=%R"], capture_output=True, text=True, check=False
     )
     if asked.returncode:
-        return f"no Slurm answers ({asked.stderr.strip()[:80]}); `make slurm` sets a cluster up"
+        said = asked.stderr.strip().splitlines()[-1]
+        return f"no Slurm answers ({said}); `make slurm` sets a cluster up"
     lacking = {"low", "high"} - set(asked.stdout.split())
     return f"this Slurm has no partition {', '.join(sorted(lacking))}" if lacking else ""
 
@@ -60,6 +64,14 @@ def slurm() -> None:
 pytestmark = pytest.mark.slurm
 
 
+class Answer(NamedTuple):
+    """Of a command: exit code and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
 class Study(NamedTuple):
     """A study's file and folder, and how it is submitted."""
 
@@ -68,20 +80,16 @@ class Study(NamedTuple):
     options: tuple[str, ...]
     slow: float  # s an environment step takes on the cluster
 
-    def give(self, *more: str) -> subprocess.CompletedProcess[str]:
+    def give(self, *more: str) -> Answer:
         """The command that submits, again too."""
         return program(
-            str(self.definition), "--out", str(self.out), *self.options, *more, slow=self.slow
+            [str(self.definition), "--out", str(self.out), *self.options, *more], self.slow
         )
 
-    def status(self) -> str:
-        return program("status", str(self.out)).stdout
-
     def states(self) -> list[str]:
-        """Of the runs, in the order of the table."""
-        words = ("running", "queued", "waiting", "stopped", "interrupted", "failed", "done")
-        cells = [line.split() for line in self.status().splitlines()]
-        return [word for cell in cells for word in words if word in cell]
+        """Of the runs, in order."""
+        alive, runs = command_line.alive(self.out), expand(read_study(self.definition))
+        return [read_state(self.out, plan, alive).state for plan in runs]
 
     def events(self, kind: str) -> list[dict[str, Any]]:
         """Of all runs, in time."""
@@ -98,27 +106,27 @@ class Study(NamedTuple):
     def metrics(self) -> dict[str, bytes]:
         return {path.parent.name: path.read_bytes() for path in self.out.glob("runs/*/metrics.csv")}
 
+    def limit(self, minutes: str) -> None:
+        """Change the time limit of a study's only job, counted from its beginning."""
+        job = self.events("submitted")[-1]["job"].removeprefix("slurm:")
+        subprocess.run(["scontrol", "update", f"JobId={job}", f"TimeLimit={minutes}"], check=True)
+
     def cancel(self) -> None:
         jobs = {event["job"].removeprefix("slurm:") for event in self.events("submitted")}
         subprocess.run(["scancel", *jobs], check=True)
 
 
-def program(*arguments: str, slow: float = 0.0) -> subprocess.CompletedProcess[str]:
+def program(arguments: list[str], slow: float = 0.0) -> Answer:
+    """``python -m mppi_zoo.study``; Slurm gives its environment on to the jobs."""
+    out, err = io.StringIO(), io.StringIO()
     path = os.pathsep.join([str(ROOT), str(HERE)])
-    environment = {
-        **os.environ,
-        "PYTHONPATH": path,
-        "SLOW_ENV_SECONDS": str(slow),
-        "COLUMNS": "200",
-    }
-    return subprocess.run(
-        [sys.executable, "-m", "mppi_zoo.study", *arguments],
-        capture_output=True,
-        text=True,
-        env=environment,
-        cwd=ROOT,
-        check=False,
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        patch.setenv("PYTHONPATH", path)
+        patch.setenv("SLOW_ENV_SECONDS", str(slow))
+        patch.setenv("COLUMNS", "200")
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            return Answer(__main__.main(arguments), out.getvalue(), err.getvalue())
 
 
 def study(
@@ -152,7 +160,7 @@ def wait_for(what: str, condition: Callable[[], Any], of: Study, poll: float = 0
             queue = subprocess.run(["squeue"], capture_output=True, text=True, check=False).stdout
             logs = [path.read_text()[-1500:] for path in of.out.glob("jobs/*.out")]
             pytest.fail(
-                "\n".join([f"waited {PATIENCE:.0f} s for {what}", of.status(), queue, *logs])
+                "\n".join([f"waited {PATIENCE:.0f} s for {what}", *of.states(), queue, *logs])
             )
         time.sleep(poll)
 
@@ -161,27 +169,14 @@ def done(of: Study) -> bool:
     return len(of.events("ended")) > 0 and set(of.states()) == {"done"}
 
 
-@pytest.fixture(scope="module")
-def limited(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    """In the queue before the other tests, which it does not touch: its job outlives its limit.
-
-    Slurm looks every 30 s whether a limit of one minute, less 45 s, is reached.
-    """
-    options = ("--partition", "high", "--signal-delay", "45", "--time", "1")
-    begun = study(tmp_path_factory.mktemp("limit"), *options, steps=550, slow=0.1)
-    assert "1 of 1 runs submitted" in begun.give().stdout
-    return begun
-
-
-@pytest.mark.usefixtures("limited")
 def test_an_array_with_a_limit_packs_runs_and_is_not_submitted_twice(tmp_path: Path) -> None:
     options = ("--runs-per-job", "2", "--at-once", "1", "--gpus", "1", "--partition", "low")
     small = study(tmp_path, *options, lam="[0.1, '@Infinite()']", seeds=2)
-    assert "4 of 4 runs submitted" in small.give().stdout
-    assert "0 of 4 runs submitted" in small.give().stdout  # one job runs, one is pending
+    assert "4 of 4 runs submitted" in small.give().out
+    assert "0 of 4 runs submitted" in small.give().out  # one job runs, one is pending
     assert set(small.states()) <= {"running", "queued"} and "queued" in small.states()
     told = small.give("--wait")
-    assert told.returncode == 0 and "all 4 runs are done" in told.stdout, told
+    assert told.code == 0 and "all 4 runs are done" in told.out, told
     jobs = [event["job"] for event in small.events("started")]
     assert len(jobs) == 4 and len(set(jobs)) == 2  # two processes a job, each run once
     assert {job.split("_")[-1] for job in jobs} == {"0", "1"}
@@ -190,14 +185,13 @@ def test_an_array_with_a_limit_packs_runs_and_is_not_submitted_twice(tmp_path: P
     assert second >= ends[jobs[0]]  # one job at a time
     results = undisturbed(small, tmp_path / "undisturbed")
     assert small.metrics() == results
-    assert "0 of 4 runs submitted" in small.give().stdout  # finished ones are skipped
+    assert "0 of 4 runs submitted" in small.give().out  # finished ones are skipped
     assert small.metrics() == results
 
 
-@pytest.mark.usefixtures("limited")
 def test_a_preempted_job_is_requeued_and_its_run_resumed(tmp_path: Path) -> None:
     victim = study(tmp_path, "--partition", "low", steps=300, slow=0.1)
-    assert "1 of 1 runs submitted" in victim.give().stdout
+    assert "1 of 1 runs submitted" in victim.give().out
     wait_for("checkpoints", lambda: victim.checkpoints() >= 3, victim)
     cpus = subprocess.run(["sinfo", "-h", "-o%c"], capture_output=True, text=True).stdout.split()[0]
     intruder = ["--partition=high", f"--ntasks={int(cpus) - 1}", "--output=/dev/null"]
@@ -206,7 +200,7 @@ def test_a_preempted_job_is_requeued_and_its_run_resumed(tmp_path: Path) -> None
     (ended,) = victim.events("ended")
     assert ended["code"] == 75  # a checkpoint was written
     assert victim.states() == ["queued"]
-    assert "0 of 1 runs submitted" in victim.give().stdout  # Slurm has it: it will come back
+    assert "0 of 1 runs submitted" in victim.give().out  # Slurm has it: it will come back
     wait_for("the requeued run to end", lambda: len(victim.events("ended")) > 1, victim)
     wait_for("the job to end", lambda: done(victim), victim)
     first, second = victim.events("started")
@@ -216,41 +210,48 @@ def test_a_preempted_job_is_requeued_and_its_run_resumed(tmp_path: Path) -> None
     assert victim.metrics() == undisturbed(victim, tmp_path / "undisturbed")
 
 
-@pytest.mark.usefixtures("limited")
 def test_a_failing_run_is_retried_and_reported(tmp_path: Path) -> None:
     failing = study(tmp_path, "--retries", "1", task="slow_env:Broken", steps=60)
     told = failing.give("--wait")
-    assert told.returncode == 1, told
-    assert "failed (exit code 3, 2 tries)" in told.stderr and "a bug of mine" in told.stderr
-    assert failing.states()[0] == "failed" and "a bug of mine" in failing.status()
+    assert told.code == 1, told
+    assert "failed (exit code 3, 2 tries)" in told.err and "a bug of mine" in told.err
+    assert (
+        failing.states()[0] == "failed"
+        and "a bug of mine" in program(["status", str(failing.out)]).out
+    )
     assert [event["attempt"] for event in failing.events("started")] == [1, 2]
-    assert "1 of 1 runs submitted" in failing.give().stdout  # the same command tries again
+    assert "1 of 1 runs submitted" in failing.give().out  # the same command tries again
     failing.cancel()
 
 
-@pytest.mark.usefixtures("limited")
 def test_a_cancelled_job_stays_away_until_the_command_is_given_again(tmp_path: Path) -> None:
     cut = study(tmp_path, "--partition", "low", steps=150, slow=0.1)
     cut.give()
     wait_for("checkpoints", lambda: cut.checkpoints() >= 3, cut)
     cut.cancel()
-    wait_for("the job to end", lambda: cut.states() == ["stopped"], cut)
+    # Whether there is time for a checkpoint before SIGKILL is Slurm's KillWait, here 5 s.
+    wait_for("the job to end", lambda: cut.states()[0] in ("stopped", "interrupted"), cut)
     assert len(cut.events("started")) == 1
     told = cut.give("--wait")
-    assert "1 of 1 runs submitted" in told.stdout and "all 1 runs are done" in told.stdout, told
+    assert "1 of 1 runs submitted" in told.out and "all 1 runs are done" in told.out, told
     first, second = cut.events("started")
     assert first["job"] != second["job"]
     assert cut.metrics() == undisturbed(cut, tmp_path / "undisturbed")
 
 
-def test_a_job_at_its_time_limit_is_requeued_and_its_run_resumed(
-    limited: Study, tmp_path: Path
-) -> None:
-    wait_for("the time limit", lambda: limited.events("ended"), limited)
-    assert limited.events("ended")[0]["code"] == 75
-    wait_for("the run to end", lambda: done(limited), limited)
-    starts = limited.events("started")
-    assert len(starts) >= 2 and len({event["job"] for event in starts}) == 1
-    (log,) = limited.out.glob("logs/*")
+def test_a_job_at_its_time_limit_is_requeued_and_its_run_resumed(tmp_path: Path) -> None:
+    cut = study(tmp_path, "--time", "2", "--signal-delay", "115", steps=500, slow=0.1)
+    cut.give()
+    cut.limit("60")  # until the run is well under way, however busy the machine
+    wait_for("checkpoints", lambda: cut.checkpoints() >= 3, cut)
+    cut.limit(str(int(time.time() - cut.events("submitted")[0]["time"]) // 60 + 2))
+    wait_for("SIGUSR2 to arrive", lambda: cut.events("ended"), cut)
+    assert cut.events("ended")[0]["code"] == 75
+    wait_for("the job to be requeued", lambda: cut.states() == ["queued"], cut)
+    cut.limit("60")
+    wait_for("the run to end", lambda: done(cut), cut)
+    first, second = cut.events("started")
+    assert first["job"] == second["job"]
+    (log,) = cut.out.glob("logs/*")
     assert "stopped by SIGUSR2 at step" in log.read_text()
-    assert limited.metrics() == undisturbed(limited, tmp_path / "undisturbed")
+    assert cut.metrics() == undisturbed(cut, tmp_path / "undisturbed")
