@@ -17,11 +17,17 @@ from typing import Any
 import psutil
 from submitit.helpers import DelayedSubmission
 
+from mppi_zoo.signals import STOP_SIGNALS
 from mppi_zoo.study import journal
 from mppi_zoo.study.grid import RunPlan
 
 # Exit codes of mppi_zoo.run that are not faults worth another try; session.py has them all.
 DONE, REFUSED, STOPPED = 0, 2, 75
+
+# How a process ends by a signal of ours, or a scheduler's, that it has no handler for yet, or by a
+# second one.
+ASKING = [getattr(signal, name) for name in STOP_SIGNALS if hasattr(signal, name)]
+UNHEARD = frozenset(code for number in ASKING for code in (-number, 128 + number))
 
 POLL = 0.2  # s
 TAIL = 15  # lines of a log that a failure shows
@@ -100,7 +106,7 @@ class Job:
         for run in self.runs:
             process = self._processes.get(run.name)
             if process is not None:
-                self._note_end(run, process.wait(), 0, False)
+                self._note_end(run, self._meaning(process.wait()), 0, False)
         self._processes.clear()
         return DelayedSubmission(self)
 
@@ -145,9 +151,14 @@ class Job:
     def _ended(self, name: str) -> int | None:
         process = self._processes.get(name)
         code = None if process is None else process.poll()
-        if code is not None:
-            del self._processes[name]
-        return code
+        if code is None:
+            return None
+        del self._processes[name]
+        return self._meaning(code)
+
+    def _meaning(self, code: int) -> int:
+        """A run that a signal met before it could listen had nothing to save: it was stopped."""
+        return STOPPED if self._stopping and code in UNHEARD else code
 
     def _note_end(self, run: RunPlan, code: int, attempt: int, again: bool) -> None:
         tail = [] if code in (DONE, STOPPED) else last_lines(log_file(self.study, run.name))
