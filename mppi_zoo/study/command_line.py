@@ -56,7 +56,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--out", type=Path, help="the study's folder; default: runs/<name>")
     p.add_argument("--dry-run", action="store_true", help="list the runs and their commands")
     p.add_argument("--speed", type=float, help="agent steps/s of a run, for --dry-run's forecast")
-    p.add_argument("--force", action="store_true", help="change the study that the folder holds")
+    p.add_argument(
+        "--force", action="store_true", help="change the study in the folder, and its runs"
+    )
     p.add_argument("--retries", type=int, default=2, help="of a run that fails; default: 2")
     here = p.add_argument_group("on this machine")
     here.add_argument("--parallel", type=int, help="runs at a time; default: one a core or by GPU")
@@ -211,6 +213,7 @@ def launcher(
             retries=args.retries,
             runs_per_job=args.runs_per_job,
             parameters=parameters,
+            force=args.force,
         )
     return LocalLauncher(
         folder,
@@ -218,6 +221,7 @@ def launcher(
         rooms(args.parallel, _gpus(args.gpus_used, study), args.runs_per_gpu),
         threads=study.threads,
         retries=args.retries,
+        force=args.force,
         segment_minutes=args.segment_minutes,
     )
 

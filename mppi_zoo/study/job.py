@@ -45,6 +45,7 @@ class Job:
         devices: values of CUDA_VISIBLE_DEVICES, dealt out in turn; None: one after another of
             those that the allocation shows.
         minutes: after which all runs write a checkpoint and stop; 0: never.
+        force: whether runs go on with a configuration that was changed.
         stays: whether, stopped by a signal from outside, the job waits to be ended. On Slurm a
             pre-empted job that ends by itself is over; one that is ended is requeued.
     """
@@ -58,11 +59,12 @@ class Job:
         retries: int,
         devices: Sequence[str] | None = None,
         minutes: float = 0.0,
+        force: bool = False,
         stays: bool = False,
     ):
         self.study, self.runs = study, tuple(runs)
         self.threads, self.retries, self.minutes, self.stays = threads, retries, minutes, stays
-        self.devices = devices
+        self.devices, self.force = devices, force
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._stopping = False
 
@@ -123,7 +125,7 @@ class Job:
         folder, log = self.study / "runs" / run.name, log_file(self.study, run.name)
         log.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-u", "-m", "mppi_zoo.run", *run.arguments]
-        command += ["--out", str(folder), "--continue"]
+        command += ["--out", str(folder), "--continue", *(["--force"] if self.force else [])]
         journal.note(
             self.study, run.name, journal.STARTED, job=job_id(), attempt=attempt, steps=run.steps
         )

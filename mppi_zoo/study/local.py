@@ -66,7 +66,7 @@ class LocalLauncher:
         runs: all of them, in the order in which they are begun.
         places: see :func:`rooms`.
         threads: of one run.
-        retries: see :class:`Job`.
+        retries, force: see :class:`Job`.
         segment_minutes: after which a run stops and others take their turn; 0: never.
     """
 
@@ -78,10 +78,12 @@ class LocalLauncher:
         *,
         threads: int,
         retries: int,
+        force: bool = False,
         segment_minutes: float = 0.0,
     ):
         self.study, self.runs, self.places = study, list(runs), list(places)
-        self._options = {"threads": threads, "retries": retries, "minutes": segment_minutes}
+        self._options = {"threads": threads, "retries": retries, "force": force}
+        self._options["minutes"] = segment_minutes
         self._executor = submitit.LocalExecutor(study / "jobs")
         self._executor.update_parameters(timeout_min=YEAR, stderr_to_stdout=True)
         self._active: dict[str, tuple[submitit.Job[dict[str, int]], Room]] = {}

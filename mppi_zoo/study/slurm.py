@@ -41,7 +41,7 @@ class SlurmLauncher:
         study: the study's folder, on a file system that the nodes share.
         runs: all of them.
         threads: of one run.
-        retries: see :class:`Job`.
+        retries, force: see :class:`Job`.
         runs_per_job: how many runs share one allocation, and its GPUs.
         parameters: of the jobs, in submitit's names: ``slurm_partition``, ``timeout_min``, ...
     """
@@ -55,11 +55,12 @@ class SlurmLauncher:
         retries: int,
         runs_per_job: int,
         parameters: Mapping[str, Any],
+        force: bool = False,
     ):
         if runs_per_job < 1:
             raise ValueError(f"--runs-per-job {runs_per_job}: expected at least 1")
         self.study, self.runs, self.runs_per_job = study.resolve(), list(runs), runs_per_job
-        self._options = {"threads": threads, "retries": retries, "stays": True}
+        self._options = {"threads": threads, "retries": retries, "force": force, "stays": True}
         try:
             self._executor = submitit.AutoExecutor(
                 study / "jobs", cluster="slurm", slurm_max_num_timeout=TIME_LIMITS

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
-COPIED = ("mppi_zoo", "gin", "baselines", "tests", "pyproject.toml", "setup.py")
+COPIED = ("mppi_zoo", "gin", "studies", "baselines", "tests", "pyproject.toml", "setup.py")
 TIMEOUT = 120.0  # seconds a test may take
 
 GOLDEN, AGREEMENT = "tests/test_golden.py", "tests/baselines/test_agreement.py"
@@ -562,6 +562,34 @@ MUTATIONS = [
         'values="value").dropna()',
         'values="value").ffill()',
         "tests/analysis/test_runs.py::test_curves_of_one_two_and_three_seeds",
+    ),
+    Mutation(
+        "a grid's values do not reach its runs",
+        "study/grid.py",
+        "(*study.params, *_bindings(point))",
+        "study.params",
+        "tests/study/test_grid.py::test_a_run_for_each_member_task_value_and_seed",
+    ),
+    Mutation(
+        "a run of a lengthened study counts as finished",
+        "study/state.py",
+        'there and last["steps"] >= run.steps',
+        "there",
+        "tests/study/test_state.py::test_states",
+    ),
+    Mutation(
+        "the end of a job that was taken over from counts",
+        "study/state.py",
+        'foreign = foreign and event["code"] != DONE',
+        "foreign = False",
+        "tests/study/test_state.py::test_states",
+    ),
+    Mutation(
+        "a scheduler's repeated signal kills a run",
+        "signals.py",
+        "if name == self.received and now - self._when < SAME:",
+        "if False:",
+        "tests/test_faults.py::test_a_repeated_signal_is_one_request",
     ),
 ]
 
