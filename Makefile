@@ -125,6 +125,13 @@ soak: venv ## kill a short training again and again, and compare it with an undi
 	$(ONE_THREAD) $(PY) tests/soak/soak.py --num-envs 1 $(SOAK_ARGS)
 	$(ONE_THREAD) $(PY) tests/soak/soak.py --num-envs 4 $(SOAK_ARGS)
 
+# 77: this machine cannot have a Slurm (no root, no apt-get), which is no fault; a message says so.
+.PHONY: slurm
+slurm: venv ## studies on a real Slurm, set up for them on this machine (root on Debian)
+	@$(ONE_THREAD) $(PY) tests/slurm/cluster.py run -- $(abspath $(PY)) -m pytest tests/slurm \
+	  --durations=5 $(PYTEST_ARGS) \
+	  || { code=$$?; [ $$code = 77 ] && echo "skipped: tests of studies on Slurm" || exit $$code; }
+
 .PHONY: lint
 lint: venv ## format check, lint and types only
 	$(PY) -m ruff format --check .

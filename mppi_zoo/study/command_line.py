@@ -203,9 +203,16 @@ def launcher(
             for option, parameter in SLURM.items()
             if (value := getattr(args, option)) is not None
         }
-        more = dict(_key_value(text) for text in args.sbatch)
-        if more:
-            parameters["slurm_additional_parameters"] = more
+        if args.time is None:
+            raise ValueError("--time MINUTES is missing: without it submitit asks for 5 minutes")
+        if args.signal_delay >= 60 * args.time:
+            raise ValueError(
+                f"--signal-delay {args.signal_delay}: expected fewer seconds than the {args.time} "
+                "minutes of --time, or runs are stopped as soon as they begin"
+            )
+        # Clusters may have JobRequeue=0, where a pre-empted job would be lost unless it asks.
+        more = {"requeue": True, **dict(_key_value(text) for text in args.sbatch)}
+        parameters["slurm_additional_parameters"] = more
         return slurm.SlurmLauncher(
             folder,
             runs,

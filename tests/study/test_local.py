@@ -205,6 +205,11 @@ def test_bad_input_touches_no_folder(tmp_path, capsys) -> None:
         (["--gin", "pompc_replay", "--tasks", "toy:point", "--grid", "lam"], "NAME=[VALUES]"),
         (["--gin", "pompc_replay", "--tasks", "toy:point", "--parallel", "0"], "--parallel 0"),
         (["--gin", "pompc_replay", "--tasks", "toy:point", "--retries", "-1"], "--retries -1"),
+        (["--gin", "pompc_replay", "--tasks", "toy:point", "--slurm"], "--time MINUTES is missing"),
+        (
+            ["--gin", "pompc_replay", "--tasks", "toy:point", "--slurm", "--time", "2"],
+            "--signal-delay 120",
+        ),
     ):
         assert program.main([*arguments, "--out", str(out)]) == 2
         assert message in capsys.readouterr().err
