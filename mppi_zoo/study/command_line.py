@@ -68,8 +68,8 @@ def parser() -> argparse.ArgumentParser:
         "--segment-minutes",
         type=float,
         default=0.0,
-        help="after which a run stops, with a checkpoint, and the others take their turn; much "
-        "longer than its start and compilation",
+        help="after which a run stops, with a checkpoint, and the others take their turn; longer "
+        "than compilation",
     )
     here.add_argument(
         "--minutes", type=float, default=0.0, help="after which all stop; the same command goes on"

@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 from submitit.helpers import DelayedSubmission
 
+from mppi_zoo.run_lock import in_use
 from mppi_zoo.signals import STOP_SIGNALS
 from mppi_zoo.study import journal
 from mppi_zoo.study.grid import RunPlan
@@ -44,7 +45,8 @@ class Job:
         retries: how often a run that fails is started again, from its newest checkpoint.
         devices: values of CUDA_VISIBLE_DEVICES, dealt out in turn; None: one after another of
             those that the allocation shows.
-        minutes: after which all runs write a checkpoint and stop; 0: never.
+        minutes: after which all runs write a checkpoint and stop, counted from when the first has
+            begun; 0: never.
         force: whether runs go on with a configuration that was changed.
         stays: whether, stopped by a signal from outside, the job waits to be ended. On Slurm a
             pre-empted job that ends by itself is over; one that is ended is requeued.
@@ -75,14 +77,16 @@ class Job:
         """Run them; the exit code of each."""
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, self._pass_on)
-        begun = time.monotonic()
+        begun: float | None = None
         attempts = dict.fromkeys((run.name for run in self.runs), 1)
         codes: dict[str, int] = {}
         for number, run in enumerate(self.runs):
             self._start(run, number, 1)
         while self._processes:
             time.sleep(POLL)
-            if self.minutes and time.monotonic() - begun > 60 * self.minutes:
+            if self.minutes and begun is None and self._any_in_use():
+                begun = time.monotonic()  # from here on each run makes some way, however short
+            if begun is not None and time.monotonic() - begun > 60 * self.minutes:
                 self.stop(signal.SIGTERM)
             for number, run in enumerate(self.runs):
                 code = self._ended(run.name)
@@ -117,6 +121,9 @@ class Job:
         self._stopping = True
         for process in self._processes.values():
             process.send_signal(number)
+
+    def _any_in_use(self) -> bool:
+        return any(in_use(self.study / "runs" / run.name) for run in self.runs)
 
     def _pass_on(self, number: int, frame: FrameType | None) -> None:
         self.stop(number)
