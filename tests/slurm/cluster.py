@@ -5,8 +5,8 @@
     python tests/slurm/cluster.py status FOLDER
     python tests/slurm/cluster.py down FOLDER
 
-Needs root. Packages that are missing are installed by apt-get; where that cannot be, the exit code
-is 77, with the reason. Keys, sockets, state and logs of the daemons lie in FOLDER (``run``: a
+Needs root. Packages that are missing are installed by apt-get. Without root, or without both the
+packages and apt-get, the exit code is 77, with the reason. Keys, sockets, state and logs of the daemons lie in FOLDER (``run``: a
 temporary one), and ports are free ones, so that a Slurm that is already here is not touched.
 """
 
@@ -178,7 +178,7 @@ def install() -> None:
     for step in (["apt-get", "update", "-q"], command):
         done = subprocess.run(step, env=quiet, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise Unavailable(f"`{' '.join(command)}` failed:\n{done.stdout[-2000:]}{done.stderr}")
+        raise SystemExit(f"`{' '.join(command)}` failed:\n{done.stdout[-2000:]}{done.stderr}")
 
 
 def start(folder: Path, name: str, *options: str | Path) -> None:
