@@ -6,8 +6,9 @@
     python tests/slurm/cluster.py down FOLDER
 
 Needs root. Packages that are missing are installed by apt-get. Without root, or without both the
-packages and apt-get, the exit code is 77, with the reason. Keys, sockets, state and logs of the daemons lie in FOLDER (``run``: a
-temporary one), and ports are free ones, so that a Slurm that is already here is not touched.
+packages and apt-get, the exit code is 77, with the reason. Keys, sockets, state and logs of the
+daemons lie in FOLDER (``run``: a temporary one), and ports are free ones, so that a Slurm that is
+already here is not touched.
 """
 
 from __future__ import annotations
