@@ -18,10 +18,10 @@ class SlowPoint(Point):
 
 
 class Broken(Point):
-    """Raises once it has run a while, every time."""
+    """Raises once it has run a while, every time, but not while it is tried before the run."""
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         self.steps_taken = getattr(self, "steps_taken", 0) + 1
-        if self.steps_taken > 20:
+        if self.steps_taken > 45:
             raise ZeroDivisionError("a bug of mine")
         return super().step(action)

@@ -106,6 +106,12 @@ class Study(NamedTuple):
     def metrics(self) -> dict[str, bytes]:
         return {path.parent.name: path.read_bytes() for path in self.out.glob("runs/*/metrics.csv")}
 
+    def node(self) -> str:
+        """That runs a study's only job."""
+        job = self.events("submitted")[-1]["job"].removeprefix("slurm:")
+        asked = ["squeue", "--noheader", f"--jobs={job}", "--format=%N"]
+        return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+
     def limit(self, minutes: str) -> None:
         """Change the time limit of a study's only job, counted from its beginning."""
         job = self.events("submitted")[-1]["job"].removeprefix("slurm:")
@@ -193,8 +199,12 @@ def test_a_preempted_job_is_requeued_and_its_run_resumed(tmp_path: Path) -> None
     victim = study(tmp_path, "--partition", "low", steps=300, slow=0.1)
     assert "1 of 1 runs submitted" in victim.give().out
     wait_for("checkpoints", lambda: victim.checkpoints() >= 3, victim)
-    cpus = subprocess.run(["sinfo", "-h", "-o%c"], capture_output=True, text=True).stdout.split()[0]
-    intruder = ["--partition=high", f"--ntasks={int(cpus) - 1}", "--output=/dev/null"]
+    intruder = [
+        "--partition=high",
+        "--exclusive",
+        f"--nodelist={victim.node()}",
+        "--output=/dev/null",
+    ]
     subprocess.run(["sbatch", *intruder, "--wrap=sleep 3"], check=True, capture_output=True)
     wait_for("SIGTERM to arrive", lambda: victim.events("ended"), victim)
     (ended,) = victim.events("ended")
