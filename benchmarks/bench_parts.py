@@ -1,9 +1,10 @@
 """Plan, re-analysis, update and sample of the package beside the references and a released program.
 
-    python -m benchmarks.bench_parts --scale size5 --compile --released CLONE_OF_TDMPC2
+    python -m benchmarks.bench_parts --scale size5 --compile --released CLONE_OF_TDMPC2 \\
+        --released-bmpc CLONE_OF_BMPC
 
 All take their turn in one process. Ours: eager, with ``--bfloat16`` and ``--compile`` also so. The
-references of ``baselines/`` and the released program run eager. Ratios are theirs over ours.
+references of ``baselines/`` and the released programs run eager. Ratios are theirs over ours.
 """
 
 from __future__ import annotations
@@ -108,6 +109,7 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--bfloat16", action="store_true", help="planning with bfloat16 too")
     parser.add_argument("--released", type=Path, help="a clone of the released TD-MPC2")
+    parser.add_argument("--released-bmpc", type=Path, help="a clone of the released BMPC")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     peaks = machine.peaks()
@@ -140,8 +142,9 @@ def main() -> None:
         enc_dim = next(agent.world_model.encoder.parameters()).shape[0]
         if member in REFERENCES:
             versions["reference"] = reference_cases(member, agent, enc_dim, batch)
-        if args.released is not None and member == "tdmpc2_equiv":
-            program = released.load(args.released, agent, enc_dim, 2, batch.reward.shape[1])
+        clones = {"tdmpc2_equiv": args.released, "bmpc_equiv": args.released_bmpc}
+        if (clone := clones.get(member)) is not None:
+            program = released.load(clone, agent, enc_dim, 2, batch.reward.shape[1])
             versions["released"] = released.cases(program, batch)
         for part in args.parts:
             calls = {name: parts[part] for name, parts in versions.items() if part in parts}

@@ -1,6 +1,6 @@
-"""The released TD-MPC2 program, from a clone of it, made to run on a CPU and timed as it stands.
+"""The released TD-MPC2 and BMPC, from clones of them, made to run on a CPU and timed as they stand.
 
-It needs the package tensordict. What is changed on import is what only runs on CUDA.
+They need the package tensordict. What is changed on import is what only runs on CUDA.
 """
 
 from __future__ import annotations
@@ -18,6 +18,17 @@ import torch
 from mppi_zoo.agent import POMPCAgent
 from mppi_zoo.base import Batch
 from mppi_zoo.ops import discount_factor
+
+FILES = {"TDMPC2": Path("tdmpc2", "tdmpc2.py"), "BMPC": Path("bmpc", "bmpc.py")}  # by class
+
+BMPC_ALONE = {
+    "bmpc": True,
+    "use_v_instead_q": True,
+    "td_horizon": 1,
+    "reanalyze_interval": 0,  # timed by itself
+    "expl_log_std_min": -2,
+    "expl_log_std_max": 1,
+}
 
 FOR_A_CPU = {
     "cuda:0": "cpu",
@@ -38,21 +49,26 @@ def load(
     """The released agent with the sizes of ours: on the CPU or, as it stands, on cuda:0.
 
     Raises:
-        FileNotFoundError: if the folder is no clone of the program.
+        FileNotFoundError: if the folder is no clone of one of the programs.
     """
-    if not (clone / "tdmpc2" / "tdmpc2.py").is_file():
-        raise FileNotFoundError(f"{clone} holds no tdmpc2/tdmpc2.py: give a clone of TD-MPC2")
+    found = [name for name, file in FILES.items() if (clone / file).is_file()][-1:]
+    if not found:
+        files = " nor ".join(map(str, FILES.values()))
+        raise FileNotFoundError(f"{clone} holds no {files}: give a clone of TD-MPC2 or of BMPC")
+    file = FILES[found[0]]
     folder = Path(tempfile.mkdtemp(prefix="released-"))
-    shutil.copytree(clone / "tdmpc2" / "common", folder / "common")
-    shutil.copy2(clone / "tdmpc2" / "tdmpc2.py", folder)
-    for file in folder.rglob("*.py"):
-        source = file.read_text()
+    shutil.copytree(clone / file.parent / "common", folder / "common")
+    shutil.copy2(clone / file, folder)
+    for path in folder.rglob("*.py"):
+        source = path.read_text()
         for theirs, ours in FOR_A_CPU.items() if device == "cpu" else ():
             source = source.replace(theirs, ours)
-        file.write_text(source)
+        path.write_text(source)
+    for name in [name for name in sys.modules if name.split(".")[0] == "common"]:
+        del sys.modules[name]  # the other program's
     sys.path.insert(0, str(folder))
     try:
-        program = importlib.import_module("tdmpc2")
+        program = importlib.import_module(file.stem)
     finally:
         sys.path.remove(str(folder))
     spec, planner, model = agent.spec, agent.planner, agent.world_model
@@ -103,12 +119,17 @@ def load(
         mpc=True,
         compile=compiled,
     )
-    return program.TDMPC2(settings)
+    if found[0] == "BMPC":
+        settings.log_std_min, settings.log_std_max = -3, 1
+        vars(settings).update(BMPC_ALONE)
+    return getattr(program, found[0])(settings)
 
 
 def cases(released, batch: Batch) -> dict[str, Callable[[], object]]:
-    """Its plan and its update on the batch, as ours are timed."""
+    """Its plan and its update on the batch, as ours are timed; of BMPC the re-analysis too."""
     reward, terminated = batch.reward.unsqueeze(-1), batch.terminated.unsqueeze(-1)
+    if type(released).__name__ == "BMPC":
+        return _cases_of_bmpc(released, batch, reward)
 
     @torch.no_grad()
     def plan() -> object:
@@ -117,4 +138,30 @@ def cases(released, batch: Batch) -> dict[str, Callable[[], object]]:
     return {
         "plan": plan,
         "update": lambda: released._update(batch.obs, batch.action, reward, terminated),
+    }
+
+
+def _cases_of_bmpc(released, batch: Batch, reward: torch.Tensor) -> dict[str, Callable[[], object]]:
+    horizon = len(reward)
+    stored = batch.obs[:-1, :20].flatten(0, 1)
+    experts = torch.cat(batch.plan, dim=-1)
+
+    def plan(obs: torch.Tensor, again: bool) -> Callable[[], object]:
+        @torch.no_grad()
+        def call() -> object:
+            return released.plan(
+                obs,
+                len(obs),
+                t0=again,
+                horizon=horizon,
+                update_prev_mean=not again,
+                reanalyze=again,
+            )
+
+        return call
+
+    return {
+        "plan": plan(batch.obs[0, :1], again=False),
+        "replan 60": plan(stored, again=True),
+        "update": lambda: released._update(batch.obs, batch.action, reward, experts),
     }

@@ -1,8 +1,9 @@
 """Matrix products of the networks, by the faster of the two libraries that torch ships on a CPU.
 
-torch sends float32 products to MKL, which leaves half the vector width of a CPU that is not
-Intel's unused; oneDNN, which torch uses for bfloat16, does not. Both are exact float32, and on
-other devices and in other dtypes nothing changes (measurements: docs/speed.md).
+torch sends float32 products to MKL, which leaves half the width of AVX-512 unused on a CPU that is
+not Intel's; oneDNN, which torch uses for bfloat16, does not. Without AVX-512 MKL is the faster one.
+Both are exact float32, and on other devices and in other dtypes nothing changes (measurements:
+docs/speed.md).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ SMALLEST, SMALLEST_LEARNING = 2**21, 2**23
 
 _AVAILABLE = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 _onednn = torch.ops.mkldnn._linear_pointwise.default if _AVAILABLE else None
+PREFERRED = _AVAILABLE and torch.backends.cpu.get_cpu_capability().startswith("AVX512")
 
 
 def _dense(x: Tensor) -> Tensor:
@@ -75,7 +77,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 def _ours(x: Tensor, weight: Tensor) -> bool:
     """Whether a product x [..., in] by weight [out, in] goes to oneDNN."""
-    if not _AVAILABLE or x.dtype != torch.float32 or x.device.type != "cpu":
+    if not PREFERRED or x.dtype != torch.float32 or x.device.type != "cpu":
         return False
     learns = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
     if x.numel() * weight.shape[0] < (SMALLEST_LEARNING if learns else SMALLEST):

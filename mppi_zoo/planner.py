@@ -97,8 +97,8 @@ class MPPIPlanner:
         policy_samples: P, of the N.
         temperature: multiplies the score differences in the elites' weights.
         min_std, max_std: bounds of the sampling distribution's std; it starts at ``max_std``.
-        cached_samples: on a CPU a batch is planned in pieces of at most so many sequences (and at
-            least one state), whose activations stay in the cache.
+        cached_numbers: on a CPU a batch is planned in pieces of as many states (one at least) as
+            have at most so many numbers in their sequences' latents, to stay in the cache.
 
     Raises:
         ValueError: for sizes that do not fit together.
@@ -116,7 +116,7 @@ class MPPIPlanner:
         temperature: float = 0.5,
         min_std: float = 0.05,
         max_std: float = 2.0,
-        cached_samples: int = 512,
+        cached_numbers: int = 2**19,
     ):
         if horizon < 1 or iterations < 1:
             raise ValueError(
@@ -135,7 +135,7 @@ class MPPIPlanner:
         self.policy_samples, self.temperature = policy_samples, temperature
         self.min_std, self.max_std = min_std, max_std
         self.base_iterations, self.wide_action_dim = iterations, wide_action_dim
-        self.wide_extra, self.cached_samples = wide_extra, cached_samples
+        self.wide_extra, self.cached_numbers = wide_extra, cached_numbers
         self._rollout_policy, self._iterate = rollout_policy, self.iterate
 
     def compile(self) -> None:
@@ -237,7 +237,7 @@ class MPPIPlanner:
         else:
             pieces = [
                 self._plan_piece(z[rows], model, noise_of(noise, rows), start[:, rows])
-                for rows in self._pieces(batch)
+                for rows in self._pieces(*z.shape)
             ]
             parts = zip(*pieces, strict=True)
             result = [torch.cat(part, -2).narrow(-2, 0, batch) for part in parts]
@@ -245,9 +245,9 @@ class MPPIPlanner:
         action = picked if greedy else (picked + std * noise.action).clamp(-1, 1)
         return PlanResult(action, Gaussian(picked, std), value.squeeze(-1), mean)
 
-    def _pieces(self, batch: int) -> list[Tensor]:
+    def _pieces(self, batch: int, latent_dim: int) -> list[Tensor]:
         """Numbers of the states in each piece of a batch."""
-        size = max(1, self.cached_samples // self.samples)
+        size = max(1, self.cached_numbers // (self.samples * latent_dim))
         # compiled code is for one size: what the last piece lacks, states planned already fill
         end = -(-batch // size) * size if self._iterate != self.iterate else batch
         return list((torch.arange(end) % batch).split(size))

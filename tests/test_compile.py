@@ -92,7 +92,8 @@ def test_nothing_compiles_anew() -> None:
     lam = ("KLObjective.lam=@Cosine()", "Cosine.start=10.0", "Cosine.end=0.1", "Cosine.steps=9")
     gate = ("KLObjective.kl_scale=@GatedValueScale()",)
     agent = build("boom_equiv", spec, *lam, *gate, "iterations=2")
-    agent.planner.cached_samples = 3 * agent.planner.samples
+    planner, latent_dim = agent.planner, agent.world_model.latent_dim
+    planner.cached_numbers = 3 * planner.samples * latent_dim  # pieces of three states
     agent.compile()
     batch, generator = random_batch(spec), torch.Generator().manual_seed(0)
     agent.update(batch, 0, agent.draw_update_noise(batch, generator))

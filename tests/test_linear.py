@@ -7,8 +7,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mppi_zoo import linear as module
 from mppi_zoo.linear import SMALLEST, ensemble_linear, linear
 from mppi_zoo.malloc import keep_freed_memory
+
+
+@pytest.fixture(autouse=True, params=[True, False], ids=["oneDNN", "torch"])
+def preferred(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param and not module._AVAILABLE:
+        pytest.skip("this torch has no oneDNN")
+    monkeypatch.setattr(module, "PREFERRED", request.param)
 
 
 def normal(*shape: int, seed: int = 0) -> Tensor:

@@ -145,6 +145,27 @@ def test_a_batch_is_its_plans_one_by_one(seed: int, warm: bool, greedy: bool) ->
             assert torch.equal(value, part[name]), name
 
 
+@pytest.mark.parametrize("states", [0, 1, 2, 3, 7, 100])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_batch_in_pieces_is_the_whole_batch(states: int, compiled: bool) -> None:
+    mppi = planner()
+    mppi.cached_numbers = states * mppi.samples * ACTION
+    sizes: list[int] = []
+
+    def counted(model: PlanningModel, z: Tensor, *rest: Any) -> PlanIteration:
+        sizes.append(len(z))
+        return mppi.iterate(model, z, *rest)
+
+    mppi._iterate = counted if compiled else mppi.iterate
+    noise, z = draws(mppi, 0, batch=7), start(0, batch=7)
+    warm = torch.tanh(noise.policy[:, :, 0])
+    whole = run(mppi, WAVY, z, noise, warm_start=warm)[0]
+    del sizes[:]
+    assert_same(mppi.plan(z, WAVY, noise, warm_start=warm), whole)
+    if compiled:  # pieces of one size only, the last one filled up
+        assert set(sizes) == {max(states, 1)}
+
+
 @pytest.mark.parametrize("member", ["tdmpc2_equiv", "bmpc_equiv"])
 @pytest.mark.parametrize("episodic", [False, True])
 def test_an_agents_batch_is_its_plans_one_by_one(member: str, episodic: bool) -> None:

@@ -338,7 +338,7 @@ MUTATIONS = [
         "noise.py",
         "candidates=noise.candidates.index_select(2, states),",
         "candidates=noise.candidates[:, :, : len(states)],",
-        agreement("bmpc-0"),
+        "tests/test_planner_properties.py::test_a_batch_in_pieces_is_the_whole_batch[True-2]",
     ),
     Mutation(
         "a shared latent loses its part of the first layer",
