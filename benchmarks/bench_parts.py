@@ -20,6 +20,7 @@ from benchmarks import machine, released
 from mppi_zoo import config
 from mppi_zoo.agent import POMPCAgent
 from mppi_zoo.base import Batch, EnvSpec, Gaussian
+from mppi_zoo.malloc import keep_freed_memory
 from mppi_zoo.replay import Replay
 
 MEMBERS = ("tdmpc2_equiv", "bmpc_equiv", "pompc_adaptive_fkl")
@@ -112,6 +113,7 @@ def main() -> None:
     parser.add_argument("--released-bmpc", type=Path, help="a clone of the released BMPC")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    keep_freed_memory()  # as in a run; theirs gain by it too
     peaks = machine.peaks()
     print(machine.describe(args.threads))
     print("peak: " + ", ".join(f"{name} {speed:.0f} GFLOP/s" for name, speed in peaks.items()))
