@@ -11,16 +11,18 @@ mixed: functions raise :class:`MixedError` or keep them as separate series.
 
 from mppi_zoo.analysis.aggregate import (
     areas,
-    by_task,
     common_step,
     curves,
-    estimates,
     evaluations,
+    on_grid,
+    scores_at,
+)
+from mppi_zoo.analysis.over_tasks import (
+    by_task,
+    estimates,
     improvements,
     mean_over_tasks,
-    on_grid,
     sample_efficiency,
-    scores_at,
 )
 from mppi_zoo.analysis.published import HARD, SOURCES, load_published
 from mppi_zoo.analysis.runs import Run, Runs, load_runs

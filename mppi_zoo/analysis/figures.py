@@ -1,6 +1,5 @@
-"""Figures as a paper has them, from the tables of :mod:`mppi_zoo.analysis.aggregate`.
-
-Made without pyplot: no global state, no display. Each returns a matplotlib figure.
+"""Figures as a paper has them, from the tables of :mod:`mppi_zoo.analysis.aggregate` and
+:mod:`mppi_zoo.analysis.over_tasks`. Each returns a matplotlib figure.
 """
 
 # pandas annotates frame[mask] as a series and group keys as any scalar, which fails these checks:
@@ -11,91 +10,22 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import EngFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
 from mppi_zoo.analysis import names, schema, statistics
-from mppi_zoo.analysis.aggregate import by_task
+from mppi_zoo.analysis.figure_style import RC as RC  # users set its "figure.dpi" and others
+from mppi_zoo.analysis.figure_style import canvas, legend, line, step_axis, styled
+from mppi_zoo.analysis.over_tasks import by_task
 from mppi_zoo.analysis.schema import SERIES, WHERE
 from mppi_zoo.curves import GREY
 
-RC = {
-    "font.size": 11,
-    "axes.titlesize": 12,
-    "axes.labelsize": 11,
-    "legend.fontsize": 10.5,
-    "xtick.labelsize": 10,
-    "ytick.labelsize": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#E2E2E2",
-    "grid.linewidth": 0.8,
-    "axes.axisbelow": True,
-    "lines.linewidth": 2,
-    "svg.hashsalt": "mppi_zoo",  # equal figures give equal files
-}
 Key = tuple[str, str]
-
-
-def canvas(width: float, height: float, rows: int = 1, columns: int = 1, **options: Any) -> Any:
-    """A figure and its axes [rows, columns]."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure, figure.subplots(rows, columns, squeeze=False, **options)
-
-
-def styled(make: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Draw with the house settings, whatever the user's are."""
-
-    def drawn(*arguments: Any, **options: Any) -> Figure:
-        with matplotlib.rc_context({**matplotlib.rcParamsDefault, **RC, "backend": "agg"}):
-            return make(*arguments, **options)
-
-    drawn.__doc__, drawn.__name__ = make.__doc__, make.__name__
-    return drawn
-
-
-def step_axis(axes: Axes, unit: str) -> None:
-    """Label and format the axis of steps."""
-    axes.set_xlabel(schema.STEP_UNITS[unit])
-    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    axes.xaxis.set_major_locator(MaxNLocator(5))
-
-
-def line(axes: Axes, points: pd.DataFrame, style: names.Style, **options: Any) -> None:
-    """One curve with its interval shaded."""
-    steps = points["step"].to_numpy()
-    look = {"color": style.colour, "linestyle": style.line, "marker": style.marker}
-    look |= {"markersize": 5, "markevery": max(1, len(steps) // 8), "zorder": 3}
-    axes.plot(steps, points["value"].to_numpy(), **{**look, **options})
-    low, high = points["low"].to_numpy(float), points["high"].to_numpy(float)
-    if np.isfinite(low).any():
-        axes.fill_between(steps, low, high, color=style.colour, alpha=0.15, linewidth=0, zorder=2)
-
-
-def legend(figure: Figure, entries: Sequence[tuple[str, names.Style]], columns: int = 2) -> None:
-    """One legend for all axes, below them; long entries are wrapped, the figure grows with them."""
-    width, height = figure.get_size_inches()
-    entries = [
-        (textwrap.fill(text, int(13 * width / columns) - 8), style) for text, style in entries
-    ]
-    extra = sum(text.count("\n") for text, _ in entries)
-    figure.set_size_inches(width, height + 0.2 * extra)
-    handles = [
-        Line2D([], [], color=s.colour, linestyle=s.line, marker=s.marker, label=text)
-        for text, s in entries
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
 
 
 def _counted(style: names.Style, part: pd.DataFrame, seeds_too: bool = True) -> str:
@@ -178,7 +108,7 @@ def _returns_axis(axes: Axes, benchmark: str, quantity: str, limit: float | None
 
 @styled
 def interval_bars(tables: Mapping[str, pd.DataFrame], quantity: str = "episode return") -> Figure:
-    """Estimates with intervals, of :func:`aggregate.estimates`, a panel a statistic."""
+    """Estimates with intervals, of :func:`over_tasks.estimates`, a panel a statistic."""
     series = [k for t in tables.values() for k in t[SERIES].itertuples(index=False, name=None)]
     styles = names.styles(series)
     order = list(styles)[::-1]
@@ -242,7 +172,7 @@ def profiles(scores: pd.DataFrame) -> Figure:
 
 @styled
 def improvement_bars(pairs: pd.DataFrame) -> Figure:
-    """P(X > Y) for pairs of algorithms, of :func:`aggregate.improvements`."""
+    """P(X > Y) for pairs of algorithms, of :func:`over_tasks.improvements`."""
     keys = [key for row in pairs.itertuples() for key in (row.x, row.y)]
     styles = names.styles(keys)
     texts = [f"{styles[row.x].label}  >  {styles[row.y].label}" for row in pairs.itertuples()]
@@ -266,7 +196,7 @@ def improvement_bars(pairs: pd.DataFrame) -> Figure:
 
 @styled
 def efficiency(points: pd.DataFrame, unit: str, quantity: str) -> Figure:
-    """Sample-efficiency curves of :func:`aggregate.sample_efficiency`."""
+    """Sample-efficiency curves of :func:`over_tasks.sample_efficiency`."""
     styles = names.styles(points[SERIES].itertuples(index=False, name=None))
     figure, axes = canvas(7.5, 3.6 + 0.25 * len(styles))
     entries = []

@@ -12,7 +12,7 @@ import jinja2
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mppi_zoo.analysis.figures import RC
+from mppi_zoo.analysis.figure_style import RC
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 

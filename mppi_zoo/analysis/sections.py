@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from mppi_zoo.analysis import aggregate, figures, names, schema, statistics
+from mppi_zoo.analysis import aggregate, figures, names, over_tasks, schema, statistics
 from mppi_zoo.analysis.html import Section
 from mppi_zoo.analysis.published import SOURCES
 from mppi_zoo.analysis.runs import Run, Runs
@@ -186,20 +186,20 @@ def _shared_tasks(section: Section, part: pd.DataFrame) -> pd.DataFrame:
 def _aggregates(section: Section, part: pd.DataFrame, step: int, unit: str) -> None:
     scores = aggregate.scores_at(part, step, unit)
     estimates = {
-        "interquartile mean": aggregate.estimates(scores),
-        "mean": aggregate.estimates(scores, statistics.task_mean),
+        "interquartile mean": over_tasks.estimates(scores),
+        "mean": over_tasks.estimates(scores, statistics.task_mean),
     }
     section.figure(figures.interval_bars(estimates), "Final scores over tasks and runs.")
     section.figure(
         figures.profiles(scores), "Performance profile: share of runs above each return."
     )
-    pairs = aggregate.improvements(scores)
+    pairs = over_tasks.improvements(scores)
     if len(pairs):
         section.figure(
             figures.improvement_bars(pairs),
             "Probability of improvement, mean over the tasks that both have.",
         )
-    efficiency = aggregate.sample_efficiency(part, unit)
+    efficiency = over_tasks.sample_efficiency(part, unit)
     if len(efficiency):
         section.figure(
             figures.efficiency(efficiency, unit, "interquartile mean of the return"),
