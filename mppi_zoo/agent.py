@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from mppi_zoo import transfer
+from mppi_zoo.assembly import build_parts, model_groups
 from mppi_zoo.base import (
     Batch,
     EnvSpec,
@@ -23,30 +24,25 @@ from mppi_zoo.base import (
 )
 from mppi_zoo.critic import QCritic, VCritic
 from mppi_zoo.cuda_graphs import Recorded, Recorder
-from mppi_zoo.losses import LossWeights, Parts, model_loss, policy_loss
+from mppi_zoo.losses import LossWeights, model_loss, policy_loss
 from mppi_zoo.noise import draw_update_noise, generator_for
 from mppi_zoo.objective import KLObjective
 from mppi_zoo.optim import ClippedAdam
 from mppi_zoo.planner import MPPIPlanner
 from mppi_zoo.policy import LogStdBounds, Policy
-from mppi_zoo.precision import BFloat16Hidden, Networks, SamePrecision, frozen_view
-from mppi_zoo.prior import Prior, PriorParts
+from mppi_zoo.precision import (
+    BFloat16Hidden,
+    Networks,
+    SamePrecision,
+    frozen_view,
+    planning_model,
+)
+from mppi_zoo.prior import Prior
 from mppi_zoo.products import Float32Products, TF32Products
 from mppi_zoo.random_state import restore_generator
 from mppi_zoo.world_model import WorldModel
 
 LamWeights = tuple[Tensor, Tensor]  # (w_R, w_KL), 0-d
-
-
-@contextlib.contextmanager
-def default_dtype(dtype: torch.dtype) -> Iterator[None]:
-    """Parameters and buffers made inside have this dtype, constants at its full precision."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
 
 
 @gin.register
@@ -104,21 +100,16 @@ class POMPCAgent:
     ):
         self.spec, self.planner = spec, planner
         self.device, self.dtype = transfer.same_device(device), dtype
-        with default_dtype(dtype):
-            self._build(world_model, policy, critic, prior, objective)
-        body = [p for n, p in self.world_model.named_parameters() if not n.startswith("encoder.")]
-        self.model_optimizer = optimizer(
-            [
-                {
-                    "params": list(self.world_model.encoder.parameters()),
-                    "lr": lr * encoder_lr_scale,
-                },
-                {"params": [*body, *self.critic.online.parameters()]},
-            ],
-            lr=lr,
+        seed = torch.initial_seed() % 2**63  # the run's, set by whoever builds the agent
+        self._replan_generator = generator_for(seed, "fresh planner", self.device)
+        classes = (world_model, policy, critic, prior)
+        self.parts = build_parts(
+            spec, *classes, objective, self._replan_now, self.device, self.dtype
         )
+        self.world_model, self.critic, self.policy, self.prior, self.objective = self.parts
+        groups = model_groups(self.world_model, self.critic, lr * encoder_lr_scale)
+        self.model_optimizer = optimizer(groups, lr=lr)
         self.policy_optimizer = optimizer(self.policy.parameters(), lr=lr, eps=policy_eps)
-        self.parts = Parts(self.world_model, self.critic, self.policy, self.prior, self.objective)
         self.loss_weights = LossWeights(
             consistency_weight, reward_weight, value_weight, termination_weight
         )
@@ -181,43 +172,11 @@ class POMPCAgent:
         self._run_plan.forget()
         self._run_update.forget()
 
-    def _build(
-        self,
-        world_model: Callable[..., WorldModel],
-        policy: Callable[..., Policy],
-        critic: Callable[..., QCritic | VCritic],
-        prior: Callable[..., Prior],
-        objective: KLObjective,
-    ) -> None:
-        spec, device, dtype = self.spec, self.device, self.dtype
-        self.world_model = world_model(spec).to(device)
-        latent_dim, mlp_dim = self.world_model.latent_dim, self.world_model.mlp_dim
-        self.policy = policy(spec, latent_dim, mlp_dim=mlp_dim).to(device)
-        self.critic = critic(spec, latent_dim, mlp_dim=mlp_dim).to(device)
-        self.objective = objective.to(device, dtype)
-        self.objective.lam.bind(spec.action_dim)
-        seed = torch.initial_seed() % 2**63  # the run's, set by whoever builds the agent
-        self._replan_generator = generator_for(seed, "fresh planner", device)
-        parts = PriorParts(spec, latent_dim, mlp_dim, self.policy, self._replan_now, objective.rho)
-        self.prior = prior(parts).to(device)
-        if objective.needs_prior and type(self.prior).dist is Prior.dist:
-            raise ValueError(
-                f"prior {type(self.prior).__name__} has no Gaussian, but the divergence "
-                f"{type(objective.divergence).__name__} compares with one; use "
-                "KLObjective.divergence = @NegativeEntropy() and KLObjective.kl_scale = "
-                "@UnitScale(), or another prior"
-            )
-
     # --- acting ------------------------------------------------------------------------------
 
     def planning_model(self, proposal_bounds: LogStdBounds | None = None) -> PlanningModel:
         """The agent as a planner sees it; ``proposal_bounds`` replaces the proposals' log-std."""
-        model, critic, policy = self._planning.networks
-        return PlanningModel(
-            step=model.step,
-            value=lambda z, noise, heads: critic.state_value(z, policy, model, noise, heads),
-            propose=lambda z, noise: policy.act(z, noise, proposal_bounds),
-        )
+        return planning_model(self._planning.networks, proposal_bounds)
 
     def refreshed_networks(self) -> Networks:
         """The networks of :meth:`planning_model`, up to date with the last update."""

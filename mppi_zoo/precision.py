@@ -14,9 +14,10 @@ import gin
 import torch
 from torch import Tensor, nn
 
+from mppi_zoo.base import PlanningModel
 from mppi_zoo.critic import QCritic, VCritic
 from mppi_zoo.nn import Dense, EnsembleDense
-from mppi_zoo.policy import Policy
+from mppi_zoo.policy import LogStdBounds, Policy
 from mppi_zoo.world_model import WorldModel
 
 
@@ -41,6 +42,16 @@ def frozen_view(networks: Networks, replaced: Mapping[Tensor, Tensor] | None = N
             memo[id(tensor)] = nn.Parameter(other, requires_grad=False)
         memo |= {id(tensor): tensor for tensor in module.buffers()}
     return copy.deepcopy(networks, memo)
+
+
+def planning_model(networks: Networks, proposal_bounds: LogStdBounds | None) -> PlanningModel:
+    """What a planner asks of the networks; ``proposal_bounds`` replaces the policy's log-std's."""
+    model, critic, policy = networks
+    return PlanningModel(
+        step=model.step,
+        value=lambda z, noise, heads: critic.state_value(z, policy, model, noise, heads),
+        propose=lambda z, noise: policy.act(z, noise, proposal_bounds),
+    )
 
 
 @gin.register

@@ -147,7 +147,9 @@ def test_a_batch_is_its_plans_one_by_one(seed: int, warm: bool, greedy: bool) ->
 
 @pytest.mark.parametrize("states", [0, 1, 2, 3, 7, 100])
 @pytest.mark.parametrize("compiled", [False, True])
-def test_a_batch_in_pieces_is_the_whole_batch(states: int, compiled: bool) -> None:
+def test_a_batch_in_pieces_is_the_whole_batch(
+    states: int, compiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mppi = planner()
     mppi.cached_numbers = states * mppi.samples * ACTION
     sizes: list[int] = []
@@ -156,7 +158,8 @@ def test_a_batch_in_pieces_is_the_whole_batch(states: int, compiled: bool) -> No
         sizes.append(len(z))
         return mppi.iterate(model, z, *rest)
 
-    mppi._iterate = counted if compiled else mppi.iterate
+    if compiled:  # anything but `iterate` itself counts as such
+        monkeypatch.setattr(mppi, "_iterate", counted)
     noise, z = draws(mppi, 0, batch=7), start(0, batch=7)
     warm = torch.tanh(noise.policy[:, :, 0])
     whole = run(mppi, WAVY, z, noise, warm_start=warm)[0]

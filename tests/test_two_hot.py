@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mppi_zoo.activations import group_softmax, mish
-from mppi_zoo.agent import default_dtype
+from mppi_zoo.assembly import default_dtype
 from mppi_zoo.nn import TwoHot
 from mppi_zoo.noise import draw_pairs, dropout_mask, generator_for, numpy_generator_for
 from mppi_zoo.ops import symexp, symlog

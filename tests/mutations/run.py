@@ -142,8 +142,8 @@ MUTATIONS = [
     Mutation(
         "encoder learns at the full rate",
         "agent.py",
-        '"lr": lr * encoder_lr_scale,',
-        '"lr": lr,',
+        "self.critic, lr * encoder_lr_scale)",
+        "self.critic, lr)",
         updates("tdmpc2"),
     ),
     Mutation(
