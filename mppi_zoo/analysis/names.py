@@ -95,13 +95,15 @@ def styles(series: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Style]:
     keys = list(dict.fromkeys(series))
     solid = SOURCE if any(source == SOURCE for source, _ in keys) else keys[0][0]
     lines: dict[str, str | tuple[int, tuple[int, ...]]] = {solid: "-"}
-    for _, algorithm in keys:  # those that have a colour of their own come first
-        own = METHODS.get(algorithm.partition(" [")[0], ("", ""))[1]
-        if own and own not in colours.values():
-            colours.setdefault(_colour_group(algorithm), own)
-    for _, algorithm in keys:
-        spare = [c for c in (*PALETTE, BLACK, BROWN, GREY) if c not in colours.values()]
-        colours.setdefault(_colour_group(algorithm), (spare or [GREY])[0])
+    # the package's own runs first, so that their colours stay when published curves join them
+    for part in [[a for s, a in keys if (s == SOURCE) is ours] for ours in (True, False)]:
+        for algorithm in part:  # those that have a colour of their own come first
+            own = METHODS.get(algorithm.partition(" [")[0], ("", ""))[1]
+            if own and own not in colours.values():
+                colours.setdefault(_colour_group(algorithm), own)
+        for algorithm in part:
+            spare = [c for c in (*PALETTE, BLACK, BROWN, GREY) if c not in colours.values()]
+            colours.setdefault(_colour_group(algorithm), (spare or [GREY])[0])
     for source, algorithm in keys:
         if source not in lines:
             lines[source] = LINES[(len(lines) - 1) % len(LINES)]
