@@ -12,7 +12,7 @@ from rich.console import Console
 from mppi_zoo import report
 from mppi_zoo.atomic import write_text
 from mppi_zoo.signals import Interrupted
-from mppi_zoo.study import command_line
+from mppi_zoo.study import command_line, launching
 from mppi_zoo.study.file import STUDY_FILE, find_study, read_study, study_text
 from mppi_zoo.study.grid import RunPlan, Study, expand
 from mppi_zoo.study.local import LocalLauncher
@@ -47,7 +47,7 @@ def _run(args) -> int:
             print(f"{run.name}\n    python -m mppi_zoo.run {' '.join(run.arguments)}")
         print(command_line.forecast(runs, args.speed))
         return DONE
-    launcher = command_line.launcher(args, folder, study, runs)
+    launcher = launching.launcher(args, folder, study, runs)
     _keep(study, folder, args.force)
     if isinstance(launcher, LocalLauncher):
         with Display() as display:
@@ -108,14 +108,14 @@ def _opened(folder: Path) -> tuple[Study, list[RunPlan]]:
 def _status(args) -> int:
     _, runs = _opened(args.folder)
     while True:
-        states = [read_state(args.folder, run, command_line.alive(args.folder)) for run in runs]
+        states = [read_state(args.folder, run, launching.alive(args.folder)) for run in runs]
         if not args.watch:
             break
         with Display() as display:
             while any(state.state in (RUNNING, QUEUED) for state in states):
                 display(states)
                 time.sleep(5)
-                alive = command_line.alive(args.folder)
+                alive = launching.alive(args.folder)
                 states = [read_state(args.folder, run, alive) for run in runs]
         break
     Console().print(table(states))

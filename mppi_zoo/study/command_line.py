@@ -1,32 +1,16 @@
-"""The command line of ``python -m mppi_zoo.study`` and what its options stand for."""
+"""The command line of ``python -m mppi_zoo.study``, and the study that it describes."""
 
 from __future__ import annotations
 
 import argparse
 import difflib
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from mppi_zoo.analysis.published import FOLDER
-from mppi_zoo.study import slurm
 from mppi_zoo.study.file import STUDY_FILE, find_study, read_study
 from mppi_zoo.study.grid import RunPlan, Study, split_values
-from mppi_zoo.study.job import is_alive
-from mppi_zoo.study.local import LocalLauncher, rooms
-
-# Option of the command line -> submitit's parameter.
-SLURM = {
-    "partition": "slurm_partition",
-    "time": "timeout_min",
-    "gpus": "gpus_per_node",
-    "memory": "mem_gb",
-    "at_once": "slurm_array_parallelism",
-    "signal_delay": "slurm_signal_delay_s",
-}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -127,7 +111,7 @@ def study_and_folder(args: argparse.Namespace) -> tuple[Study, Path]:
 
 
 def _described(args: argparse.Namespace) -> Study:
-    members, shared = _words(args.members), list(args.gin)
+    members, shared = words(args.members), list(args.gin)
     if not members:
         if not shared:
             raise ValueError("name a study file, or --gin MEMBER (or --members A,B) and --tasks")
@@ -136,7 +120,7 @@ def _described(args: argparse.Namespace) -> Study:
         raise ValueError("--tasks is missing: such as --tasks dmc:walker-walk,dmc:cheetah-run")
     return Study(
         members=tuple(members),
-        tasks=tuple(_words(args.tasks)),
+        tasks=tuple(words(args.tasks)),
         gin=tuple(shared),
         seeds=_seeds(args.seeds or "1"),
         grid=dict(map(_grid, args.grid)),
@@ -150,8 +134,8 @@ def _described(args: argparse.Namespace) -> Study:
 def _changed(study: Study, args: argparse.Namespace) -> Study:
     """The study of a file, with what the command line says beside it in place of the file's."""
     given = {
-        "members": tuple(_words(args.members)),
-        "tasks": tuple(_words(args.tasks)),
+        "members": tuple(words(args.members)),
+        "tasks": tuple(words(args.tasks)),
         "seeds": _seeds(args.seeds) if args.seeds else (),
         "steps": args.steps,
         "threads": args.threads,
@@ -166,13 +150,14 @@ def _changed(study: Study, args: argparse.Namespace) -> Study:
     )
 
 
-def _words(text: str | None) -> list[str]:
+def words(text: str | None) -> list[str]:
+    """Of a list such as ``a,b``."""
     return [word.strip() for word in (text or "").split(",") if word.strip()]
 
 
 def _seeds(text: str) -> tuple[int, ...]:
     try:
-        numbers = [int(word) for word in _words(text)]
+        numbers = [int(word) for word in words(text)]
     except ValueError:
         numbers = []
     if not numbers or ("," not in text and numbers[0] < 1):
@@ -185,86 +170,6 @@ def _grid(text: str) -> tuple[str, tuple[str, ...]]:
     if not equals:
         raise ValueError(f"--grid {text}: expected NAME=[VALUES], such as KLObjective.lam=[0, 1]")
     return name.strip(), split_values(values)
-
-
-def launcher(
-    args: argparse.Namespace, folder: Path, study: Study, runs: Sequence[RunPlan]
-) -> LocalLauncher | slurm.SlurmLauncher:
-    """What runs the study: this machine, or Slurm.
-
-    Raises:
-        ValueError: options that do not exist there.
-    """
-    if args.retries < 0:
-        raise ValueError(f"--retries {args.retries}: expected 0 or more")
-    if args.slurm:
-        parameters = {
-            parameter: value
-            for option, parameter in SLURM.items()
-            if (value := getattr(args, option)) is not None
-        }
-        if args.time is None:
-            raise ValueError("--time MINUTES is missing: without it submitit asks for 5 minutes")
-        if args.signal_delay >= 60 * args.time:
-            raise ValueError(
-                f"--signal-delay {args.signal_delay}: expected fewer seconds than the {args.time} "
-                "minutes of --time, or runs are stopped as soon as they begin"
-            )
-        # Clusters may have JobRequeue=0, where a pre-empted job would be lost unless it asks.
-        more = {"requeue": True, **dict(_key_value(text) for text in args.sbatch)}
-        parameters["slurm_additional_parameters"] = more
-        return slurm.SlurmLauncher(
-            folder,
-            runs,
-            threads=study.threads,
-            retries=args.retries,
-            runs_per_job=args.runs_per_job,
-            parameters=parameters,
-            force=args.force,
-        )
-    return LocalLauncher(
-        folder,
-        runs,
-        rooms(args.parallel, _gpus(args.gpus_used, study), args.runs_per_gpu),
-        threads=study.threads,
-        retries=args.retries,
-        force=args.force,
-        segment_minutes=args.segment_minutes,
-    )
-
-
-def _gpus(given: str | None, study: Study) -> list[str]:
-    if given is not None:
-        return [] if given == "none" else _words(given)
-    if "--device=cpu" in study.arguments or not torch.cuda.is_available():
-        return []
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return _words(visible) if visible else [str(i) for i in range(torch.cuda.device_count())]
-
-
-def _key_value(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise ValueError(f"--sbatch {text}: expected KEY=VALUE, such as account=robots")
-    return key.lstrip("-").replace("-", "_"), value
-
-
-def alive(study: Path) -> Callable[[str], bool]:
-    """Tells of a job, by its name in the journal, whether it is pending or running.
-
-    Raises:
-        ValueError: a run was submitted to Slurm, which does not answer here.
-    """
-    queued: list[frozenset[str]] = []
-
-    def answer(job: str) -> bool:
-        if not job.startswith("slurm:"):
-            return is_alive(job, study)
-        if not queued:
-            queued.append(slurm.queue())
-        return job in queued[0]
-
-    return answer
 
 
 def difference(before: str, now: str) -> str:

@@ -321,7 +321,7 @@ MUTATIONS = [
     ),
     Mutation(
         "a score that is not a number wins",
-        "planner.py",
+        "scoring.py",
         "model.value(last, noise, heads), nan=0.0)",
         "model.value(last, noise, heads), nan=1e9)",
         "tests/test_planner_properties.py::test_nan_scores_count_as_zero",
@@ -377,7 +377,7 @@ MUTATIONS = [
     ),
     Mutation(
         "terminal value not discounted",
-        "planner.py",
+        "scoring.py",
         "torch.nan_to_num(total + discount * model.value(last, noise, heads), nan=0.0)",
         "torch.nan_to_num(total + model.value(last, noise, heads), nan=0.0)",
         plans("tdmpc2"),

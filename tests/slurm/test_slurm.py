@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from mppi_zoo import run
-from mppi_zoo.study import __main__, command_line
+from mppi_zoo.study import __main__, launching
 from mppi_zoo.study.file import read_study
 from mppi_zoo.study.grid import expand
 from mppi_zoo.study.state import read_state
@@ -88,7 +88,7 @@ class Study(NamedTuple):
 
     def states(self) -> list[str]:
         """Of the runs, in order."""
-        alive, runs = command_line.alive(self.out), expand(read_study(self.definition))
+        alive, runs = launching.alive(self.out), expand(read_study(self.definition))
         return [read_state(self.out, plan, alive).state for plan in runs]
 
     def events(self, kind: str) -> list[dict[str, Any]]:
