@@ -1,9 +1,9 @@
 """Matrix products of the networks, by the faster of the two libraries that torch ships on a CPU.
 
 torch sends float32 products to MKL, which leaves half the width of AVX-512 unused on a CPU that is
-not Intel's; oneDNN, which torch uses for bfloat16, does not. Without AVX-512 MKL is the faster one.
-Both are exact float32, and on other devices and in other dtypes nothing changes (measurements:
-docs/speed.md).
+not Intel's; oneDNN, which torch uses for bfloat16, does not. Without AVX-512 MKL is the faster one,
+and bfloat16 is computed in float32 and rounded. Both are exact float32, and on other devices and in
+other dtypes nothing changes (measurements: docs/speed.md).
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ SMALLEST, SMALLEST_LEARNING = 2**21, 2**23
 _AVAILABLE = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 _onednn = torch.ops.mkldnn._linear_pointwise.default if _AVAILABLE else None
 PREFERRED = _AVAILABLE and torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+# where it does not, torch takes seven times as long for a product in bfloat16 as in float32
+BFLOAT16 = _AVAILABLE and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _dense(x: Tensor) -> Tensor:
@@ -68,6 +70,8 @@ torch.library.register_autograd("mppi_zoo::linear", _gradients, setup_context=_s
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x weight^T + bias: x [..., in], weight [out, in], bias [out] -> [..., out]."""
+    if _emulated(x):
+        return F.linear(x.float(), weight.float(), None if bias is None else bias.float()).to(x)
     if not _ours(x, weight):
         return F.linear(x, weight, bias)
     if torch.compiler.is_compiling() or torch.is_grad_enabled():
@@ -85,8 +89,16 @@ def _ours(x: Tensor, weight: Tensor) -> bool:
     return not torch.compiler.is_exporting()  # an exported program runs without this package
 
 
+def _emulated(x: Tensor) -> bool:
+    """Whether a product is computed in float32 and rounded: bfloat16's sums are float32 anyway."""
+    short = x.dtype == torch.bfloat16 and x.device.type == "cpu" and not BFLOAT16
+    return short and not torch.compiler.is_exporting()
+
+
 def ensemble_linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """E products side by side: x [E, n, in], weight [E, out, in], bias [E, out] -> [E, n, out]."""
+    if _emulated(x):
+        return ensemble_linear(x.float(), weight.float(), bias.float()).to(x)
     if _ours(x[0], weight[0]):
         parts = zip(x.unbind(0), weight.unbind(0), bias.unbind(0), strict=True)
         return torch.stack([linear(*part) for part in parts])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from mppi_zoo import linear as module
 from mppi_zoo.linear import SMALLEST, ensemble_linear, linear
@@ -65,3 +68,35 @@ def test_ensemble(dtype: torch.dtype) -> None:
 def test_freed_memory_is_kept_or_not_touched() -> None:
     assert keep_freed_memory() in (True, False)
     assert torch.zeros(2**22).sum() == 0
+
+
+class Products(TorchDispatchMode):
+    """Notes the dtypes in which matrices are multiplied."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dtypes: set[torch.dtype] = set()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if func.overloadpacket.__name__ in ("addmm", "baddbmm"):
+            self.dtypes.add(args[0].dtype)
+        return func(*args, **(kwargs or {}))
+
+
+def test_bfloat16_without_its_instructions_rounds_the_same_sums(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    x, weight, bias = (t.bfloat16() for t in (normal(2, 50, 96), normal(2, 64, 96), normal(2, 64)))
+    exact = torch.baddbmm(bias.double().unsqueeze(1), x.double(), weight.double().mT)
+    for native in (True, False):
+        monkeypatch.setattr(module, "BFLOAT16", native)
+        with Products() as products:
+            each = torch.stack([linear(*part) for part in zip(x, weight, bias, strict=True)])
+            both = ensemble_linear(x, weight, bias)
+        assert products.dtypes == {torch.bfloat16 if native else torch.float32}
+        for y in (each, both):
+            assert y.dtype == torch.bfloat16
+            # rounded once, at the end: half of the last of eight bits
+            torch.testing.assert_close(y.double(), exact, rtol=2**-8, atol=1e-5)
