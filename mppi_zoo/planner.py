@@ -196,9 +196,12 @@ class MPPIPlanner:
 
     def _pieces(self, batch: int, latent_dim: int) -> list[Tensor]:
         """Numbers of the states in each piece of a batch."""
-        size = max(1, self.cached_numbers // (self.samples * latent_dim))
-        # compiled code is for one size: what the last piece lacks, states planned already fill
-        end = -(-batch // size) * size if self._iterate != self.iterate else batch
+        size, end = max(1, self.cached_numbers // (self.samples * latent_dim)), batch
+        if self._iterate != self.iterate:
+            # compiled code is for one size: for few of them, pieces up to the full one hold a power
+            # of two, and what the last one lacks, states planned already fill
+            size = min(size, 1 << (batch - 1).bit_length())
+            end = -(-batch // size) * size
         return list((torch.arange(end) % batch).split(size))
 
     def _plan_piece(
