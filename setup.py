@@ -81,7 +81,7 @@ setup(
         "gin-config>=0.5,<0.6",  # config.py reads its private tables to find dead bindings
         "tensorboard>=2.15",
         "rich>=13",
-        "filelock>=3.12",
+        "filelock>=4",
         "psutil>=5.9",
         "pandas>=2.1",
         "submitit>=1.5",

@@ -1,9 +1,10 @@
 """Matrix products of the networks, by the faster of the two libraries that torch ships on a CPU.
 
 torch sends float32 products to MKL, which leaves half the width of AVX-512 unused on a CPU that is
-not Intel's; oneDNN, which torch uses for bfloat16, does not. Without AVX-512 MKL is the faster one,
-and bfloat16 is computed in float32 and rounded. Both are exact float32, and on other devices and in
-other dtypes nothing changes (measurements: docs/speed.md).
+not Intel's; oneDNN, which torch uses for bfloat16, does not. Without AVX-512 MKL is the faster one.
+Both are exact float32. Products in bfloat16 are computed in float32 and rounded where the CPU lacks
+their instructions; on other devices and in other dtypes nothing changes (measurements:
+docs/speed.md).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ SMALLEST, SMALLEST_LEARNING = 2**21, 2**23
 _AVAILABLE = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 _onednn = torch.ops.mkldnn._linear_pointwise.default if _AVAILABLE else None
 PREFERRED = _AVAILABLE and torch.backends.cpu.get_cpu_capability().startswith("AVX512")
-# where it does not, torch takes seven times as long for a product in bfloat16 as in float32
+# without its instructions torch takes seven times as long for a product in bfloat16 as in float32
 BFLOAT16 = _AVAILABLE and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import platform
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 from filelock import FileLock, Timeout
 
 PATIENCE = 1.0  # s; `in_use` holds the lock for a moment
 LOCK_FILE = ".lock"
 OWNER_FILE = ".owner"
+
+# What file systems without locks answer: Lustre unless mounted with them, NFS without its service.
+NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP})
+
+
+def _lock(folder: Path, patience: float) -> FileLock:
+    # filelock's own way out is a file that merely exists: left by a process that was killed on one
+    # machine, it would keep the run from going on at another
+    return FileLock(folder / LOCK_FILE, timeout=patience, fallback_to_soft=False)
 
 
 @contextlib.contextmanager
@@ -27,7 +38,7 @@ def locked(folder: Path) -> Iterator[str]:
         OSError: the folder cannot be written.
     """
     folder = Path(folder)
-    lock, owner = FileLock(folder / LOCK_FILE, timeout=PATIENCE), folder / OWNER_FILE
+    lock, owner = _lock(folder, PATIENCE), folder / OWNER_FILE
     warning = ""
     try:
         lock.acquire()
@@ -36,15 +47,21 @@ def locked(folder: Path) -> Iterator[str]:
             f"the run folder {folder} is in use by {_read(owner)}: wait for it or stop it; two "
             "processes on one run would spoil it"
         ) from error
-    except NotImplementedError:
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
         warning = f"the file system of {folder} has no locks: start no second process on it"
     try:
-        owner.write_text(f"process {os.getpid()} on {platform.node()}\n", encoding="utf-8")
+        owner.write_text(f"{_process(os.getpid())}\n", encoding="utf-8")
         yield warning
     finally:
         with contextlib.suppress(OSError):
             owner.unlink()
         lock.release()
+
+
+def _process(number: int | str) -> str:
+    return f"process {number} on {platform.node()}"
 
 
 def _read(owner: Path) -> str:
@@ -55,13 +72,27 @@ def _read(owner: Path) -> str:
 
 
 def in_use(folder: Path) -> bool:
-    """Whether a process holds the lock of a run folder; False where there is no such folder."""
+    """Whether a process holds the lock of a run folder; False where there is no such folder.
+
+    Where the file system has no locks: whether its owner lives, on this machine.
+    """
     if not (folder / LOCK_FILE).is_file():
         return False
     try:
-        with FileLock(folder / LOCK_FILE, timeout=0):
+        with _lock(folder, 0):
             return False
     except Timeout:
         return True
-    except (NotImplementedError, OSError):
+    except OSError as error:
+        return error.errno in NO_LOCKS and _lives(folder / OWNER_FILE)
+
+
+def _lives(owner: Path) -> bool:
+    text = _read(owner)
+    number = text.removeprefix("process ").partition(" ")[0]
+    if not number.isdigit() or text != _process(number):
+        return False
+    try:  # the number may by now be another program's, which began later
+        return psutil.Process(int(number)).create_time() <= owner.stat().st_mtime
+    except (psutil.Error, OSError):
         return False

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import platform
 import resource
 import signal
 import subprocess
@@ -20,7 +22,7 @@ from soak.compare import differences
 from mppi_zoo import envs, run
 from mppi_zoo.checkpoint_store import CheckpointStore
 from mppi_zoo.evaluation import Evaluator
-from mppi_zoo.run_lock import locked
+from mppi_zoo.run_lock import LOCK_FILE, OWNER_FILE, in_use, locked
 from mppi_zoo.session import DONE, FAULT, REFUSED, STOPPED
 
 MEMBER, TASK = "pompc_adaptive_fkl", "toy:point-terminating"
@@ -251,6 +253,50 @@ def test_two_processes_on_one_run(
     assert f"in use by process {os.getpid()} on" in capsys.readouterr().err
     assert sorted((out / "state").iterdir()) == before
     assert resume(out) == DONE
+
+
+def without_locks(monkeypatch: pytest.MonkeyPatch, answer: int) -> None:
+    def flock(descriptor: int, operation: int) -> None:
+        raise OSError(answer, os.strerror(answer))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+
+
+@pytest.mark.parametrize("answer", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks(
+    answer: int,
+    tmp_path: Path,
+    whole: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    without_locks(monkeypatch, answer)
+    out = tmp_path / "run"
+    cut(out, monkeypatch)
+    # as a process that was killed on another machine leaves it, were the file itself the lock
+    (out / LOCK_FILE).write_text("1\nelsewhere\n")
+    (out / OWNER_FILE).write_text("process 1 on elsewhere\n")
+    assert run.main(["--resume", str(out)]) == DONE
+    assert "has no locks: start no second process" in "".join(capsys.readouterr())
+    assert differences(whole, out) == []
+
+
+def test_without_locks_a_folder_is_in_use_while_its_owner_lives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_locks(monkeypatch, errno.ENOSYS)
+    owner = tmp_path / OWNER_FILE
+    assert not in_use(tmp_path)
+    with locked(tmp_path) as warning:
+        assert warning and in_use(tmp_path)
+        os.utime(owner, (1e9, 1e9))  # written before this process began: by another of its number
+        assert not in_use(tmp_path)
+        ended = subprocess.Popen([sys.executable, "-c", ""])
+        ended.wait()
+        for text in (f"process {ended.pid} on {platform.node()}", "process 1 on elsewhere", ""):
+            owner.write_text(text)
+            assert not in_use(tmp_path)
+    assert not in_use(tmp_path)
 
 
 # --- what a crash leaves -------------------------------------------------------------------------
