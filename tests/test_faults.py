@@ -7,6 +7,7 @@ import os
 import platform
 import resource
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -253,6 +254,22 @@ def test_two_processes_on_one_run(
     assert f"in use by process {os.getpid()} on" in capsys.readouterr().err
     assert sorted((out / "state").iterdir()) == before
     assert resume(out) == DONE
+
+
+def test_a_file_system_that_cannot_sync_folders(
+    tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def fsync(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            asked.append(descriptor)
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    monkeypatch.setattr("os.fsync", fsync)
+    out = tmp_path / "run"
+    assert run.main(command(out, MEMBER, TASK, *SMALL)) == DONE and asked
+    assert differences(whole, out) == []
 
 
 def without_locks(monkeypatch: pytest.MonkeyPatch, answer: int) -> None:

@@ -585,6 +585,20 @@ MUTATIONS = [
         "tests/study/test_state.py::test_states",
     ),
     Mutation(
+        "without locks a file left behind is the lock",
+        "run_lock.py",
+        "fallback_to_soft=False",
+        "fallback_to_soft=True",
+        "tests/test_faults.py::test_a_file_system_without_locks",
+    ),
+    Mutation(
+        "a folder that cannot be synced ends a run",
+        "atomic.py",
+        "if error.errno not in UNABLE:",
+        "if True:",
+        "tests/test_faults.py::test_a_file_system_that_cannot_sync_folders",
+    ),
+    Mutation(
         "a scheduler's repeated signal kills a run",
         "signals.py",
         "if name == self.received and now - self._when < SAME:",
