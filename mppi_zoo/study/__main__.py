@@ -105,19 +105,20 @@ def _opened(folder: Path) -> tuple[Study, list[RunPlan]]:
     return study, expand(study)
 
 
+def _states(folder: Path, runs: Sequence[RunPlan]) -> list[RunState]:
+    alive = launching.alive(folder)  # one for all: it asks Slurm once
+    return [read_state(folder, run, alive) for run in runs]
+
+
 def _status(args) -> int:
     _, runs = _opened(args.folder)
-    while True:
-        states = [read_state(args.folder, run, launching.alive(args.folder)) for run in runs]
-        if not args.watch:
-            break
+    states = _states(args.folder, runs)
+    if args.watch:
         with Display() as display:
             while any(state.state in (RUNNING, QUEUED) for state in states):
                 display(states)
                 time.sleep(5)
-                alive = launching.alive(args.folder)
-                states = [read_state(args.folder, run, alive) for run in runs]
-        break
+                states = _states(args.folder, runs)
     Console().print(table(states))
     text = failures(states)
     if text:

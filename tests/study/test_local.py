@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from mppi_zoo.study import __main__ as program
+from mppi_zoo.study import journal
 from mppi_zoo.study.file import read_study
 from mppi_zoo.study.grid import expand
 from mppi_zoo.study.local import Room, rooms
@@ -164,6 +165,23 @@ def test_a_failing_run_is_retried_and_reported_and_others_go_on(
     assert program.main(["status", str(out)]) == 0
     told = capfd.readouterr()
     assert "1 failed, 1 done" in told.out and "a bug of mine" in told.out
+
+
+def test_status_asks_slurm_once_for_all_runs(tmp_path, monkeypatch, capsys) -> None:
+    out = tmp_path / "study"
+    out.mkdir()
+    (out / "study.yaml").write_text(write(tmp_path).read_text())
+    for number, run in enumerate(expand(read_study(out / "study.yaml"))):
+        journal.note(out, run.name, journal.SUBMITTED, job=f"slurm:7_{number}", steps=run.steps)
+    answers = [frozenset({"slurm:7_0", "slurm:7_1"})] * 2 + [frozenset()]
+    left = iter(answers)
+    monkeypatch.setattr("mppi_zoo.study.slurm.queue", lambda: next(left))
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    assert program.main(["status", str(out)]) == 0
+    assert "2 queued" in capsys.readouterr().out and len(list(left)) == 2
+    left = iter(answers[1:])
+    assert program.main(["status", str(out), "--watch"]) == 0
+    assert "2 waiting" in capsys.readouterr().out and not list(left)
 
 
 SLOW = """
