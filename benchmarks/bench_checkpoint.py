@@ -16,15 +16,15 @@ import gymnasium
 import numpy as np
 import torch
 
-from mppi_zoo import config
-from mppi_zoo.checkpoint_store import CheckpointStore
-from mppi_zoo.checkpointing import Checkpointer
+from mppi_zoo.config import gin_config as config
 from mppi_zoo.envs import EpisodeVector
-from mppi_zoo.metrics import MetricsLogger
-from mppi_zoo.progress import Progress
-from mppi_zoo.replay import Replay
-from mppi_zoo.row_log import Segment
-from mppi_zoo.runner import Trainer
+from mppi_zoo.runs.checkpoint_store import CheckpointStore
+from mppi_zoo.runs.metrics import MetricsLogger
+from mppi_zoo.runs.progress import Progress
+from mppi_zoo.runs.row_log import Segment
+from mppi_zoo.training.checkpointing import Checkpointer
+from mppi_zoo.training.replay import Replay
+from mppi_zoo.training.trainer import Trainer
 
 OBS_DIM, ACTION_DIM, HORIZON = 67, 21, 3
 DEFAULT_SECONDS = 300.0

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 
 from benchmarks import machine
-from mppi_zoo import config, export
-from mppi_zoo.base import EnvSpec
+from mppi_zoo.config import gin_config as config
+from mppi_zoo.core.types import EnvSpec
+from mppi_zoo.deploy import export
 
 
 def milliseconds(call: machine.Call, rounds: int) -> np.ndarray:

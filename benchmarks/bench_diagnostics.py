@@ -12,12 +12,12 @@ import time
 import numpy as np
 import torch
 
-from mppi_zoo import config
-from mppi_zoo.base import Gaussian
-from mppi_zoo.diagnostics import Diagnostics
+from mppi_zoo.config import gin_config as config
+from mppi_zoo.core.types import Gaussian
 from mppi_zoo.envs import EpisodeVector
-from mppi_zoo.evaluation import Evaluator
-from mppi_zoo.replay import Replay
+from mppi_zoo.training.diagnostics import Diagnostics
+from mppi_zoo.training.evaluation import Evaluator
+from mppi_zoo.training.replay import Replay
 
 
 def main(scale: str = "scale/laptop") -> None:

@@ -1,4 +1,4 @@
-"""From which size on oneDNN's product is faster than torch's default: for `mppi_zoo/linear.py`.
+"""From which size on oneDNN's product is faster than torch's default: for `mppi_zoo/compute/linear.py`.
 
 Microseconds, medians; the forward alone without a gradient, and forward with backward.
 """
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mppi_zoo import linear as ours
+from mppi_zoo.compute import linear as ours
 
 ROWS = (128, 384, 512, 1024)
 LAYERS = ((64, 128), (128, 128), (256, 256), (512, 512))

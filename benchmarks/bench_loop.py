@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 
 from benchmarks import machine
-from mppi_zoo import run
+from mppi_zoo.cli import main as run
 
 
 def main() -> None:

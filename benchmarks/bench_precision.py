@@ -17,13 +17,13 @@ from torch import Tensor
 
 import mppi_zoo
 from benchmarks import machine
-from mppi_zoo import run_folder
-from mppi_zoo.agent import POMPCAgent
-from mppi_zoo.base import PlanNoise, PlanResult
+from mppi_zoo.agent.agent import POMPCAgent
+from mppi_zoo.agent.views import BFloat16Hidden, Networks
+from mppi_zoo.core.noise import generator_for
+from mppi_zoo.core.types import PlanNoise, PlanResult
 from mppi_zoo.envs import EpisodeVector
-from mppi_zoo.noise import generator_for
-from mppi_zoo.planner import MPPIPlanner, PlanIteration
-from mppi_zoo.precision import BFloat16Hidden, Networks
+from mppi_zoo.planning.mppi import MPPIPlanner, PlanIteration
+from mppi_zoo.runs import folder as run_folder
 
 
 def visited(agent: POMPCAgent, task: str, states: int) -> Tensor:

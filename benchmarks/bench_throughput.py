@@ -7,8 +7,8 @@ import argparse
 import torch
 
 from benchmarks import machine
-from mppi_zoo import config
-from mppi_zoo.base import EnvSpec
+from mppi_zoo.config import gin_config as config
+from mppi_zoo.core.types import EnvSpec
 
 
 def main() -> None:

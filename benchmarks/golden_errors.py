@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks import machine
-from mppi_zoo.products import TF32Products
+from mppi_zoo.compute.precision import TF32Products
 
 ROOT = Path(__file__).resolve().parent.parent
 KINDS = ("tdmpc2", "bmpc", "tdmpc_square", "boom")

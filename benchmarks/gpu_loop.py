@@ -15,14 +15,14 @@ import torch
 from benchmarks import bench_parts
 from benchmarks.gpu_parts import EAGER, MEMBER, Version, reference_on
 from benchmarks.gpu_rows import Settings, record, synchronise, tried
-from mppi_zoo import config
-from mppi_zoo.base import Batch
-from mppi_zoo.cuda_graphs import WARM_UP
+from mppi_zoo.compute.cuda_graphs import WARM_UP
+from mppi_zoo.config import gin_config as config
+from mppi_zoo.core.types import Batch
 from mppi_zoo.envs import EpisodeVector
-from mppi_zoo.metrics import MetricsLogger
-from mppi_zoo.progress import Progress
-from mppi_zoo.replay import Replay
-from mppi_zoo.runner import Trainer
+from mppi_zoo.runs.metrics import MetricsLogger
+from mppi_zoo.runs.progress import Progress
+from mppi_zoo.training.replay import Replay
+from mppi_zoo.training.trainer import Trainer
 
 SEED_STEPS = 300
 FALLBACKS = ("gym:HalfCheetah-v5", "toy:point")  # where the task's package is missing

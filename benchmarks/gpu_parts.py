@@ -12,9 +12,9 @@ import torch
 from benchmarks import bench_parts, released
 from benchmarks.gpu_rows import Settings, median_ms, record, tried
 from benchmarks.machine import Call
-from mppi_zoo import config
-from mppi_zoo.agent import POMPCAgent
-from mppi_zoo.base import Batch, EnvSpec
+from mppi_zoo.agent.agent import POMPCAgent
+from mppi_zoo.config import gin_config as config
+from mppi_zoo.core.types import Batch, EnvSpec
 
 SPEC = EnvSpec(24, 6, 500)  # walker-walk
 MEMBER = "tdmpc2_equiv"

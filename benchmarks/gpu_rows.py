@@ -13,8 +13,8 @@ from typing import Any
 import torch
 
 from benchmarks.machine import Call
-from mppi_zoo.agent import POMPCAgent
-from mppi_zoo.cuda_graphs import WARM_UP, CudaRecorder
+from mppi_zoo.agent.agent import POMPCAgent
+from mppi_zoo.compute.cuda_graphs import WARM_UP, CudaRecorder
 
 
 @dataclass(frozen=True)

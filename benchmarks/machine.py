@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from mppi_zoo.linear import linear
+from mppi_zoo.compute.linear import linear
 
 Call = Callable[[], object]
 

@@ -15,9 +15,9 @@ from types import SimpleNamespace
 
 import torch
 
-from mppi_zoo.agent import POMPCAgent
-from mppi_zoo.base import Batch
-from mppi_zoo.ops import discount_factor
+from mppi_zoo.agent.agent import POMPCAgent
+from mppi_zoo.core.math import discount_factor
+from mppi_zoo.core.types import Batch
 
 FILES = {"TDMPC2": Path("tdmpc2", "tdmpc2.py"), "BMPC": Path("bmpc", "bmpc.py")}  # by class
 

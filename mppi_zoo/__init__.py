@@ -10,29 +10,37 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mppi_zoo.agent import POMPCAgent
-    from mppi_zoo.base import Batch, EnvSpec, Gaussian, PlanningModel, PlanNoise, PlanResult, Step
-    from mppi_zoo.deployment import Controller, load
-    from mppi_zoo.objective import KLObjective
-    from mppi_zoo.planner import MPPIPlanner
-    from mppi_zoo.replay import Replay
+    from mppi_zoo.agent.agent import POMPCAgent
+    from mppi_zoo.core.types import (
+        Batch,
+        EnvSpec,
+        Gaussian,
+        PlanningModel,
+        PlanNoise,
+        PlanResult,
+        Step,
+    )
+    from mppi_zoo.deploy.controller import Controller, load
+    from mppi_zoo.objective.kl_objective import KLObjective
+    from mppi_zoo.planning.mppi import MPPIPlanner
+    from mppi_zoo.training.replay import Replay
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "POMPCAgent": "agent",
-    "Batch": "base",
-    "EnvSpec": "base",
-    "Gaussian": "base",
-    "PlanNoise": "base",
-    "PlanningModel": "base",
-    "PlanResult": "base",
-    "Step": "base",
-    "Controller": "deployment",
-    "load": "deployment",
-    "KLObjective": "objective",
-    "MPPIPlanner": "planner",
-    "Replay": "replay",
+    "POMPCAgent": "agent.agent",
+    "Batch": "core.types",
+    "EnvSpec": "core.types",
+    "Gaussian": "core.types",
+    "PlanNoise": "core.types",
+    "PlanningModel": "core.types",
+    "PlanResult": "core.types",
+    "Step": "core.types",
+    "Controller": "deploy.controller",
+    "load": "deploy.controller",
+    "KLObjective": "objective.kl_objective",
+    "MPPIPlanner": "planning.mppi",
+    "Replay": "training.replay",
 }
 
 __all__ = [

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mppi_zoo import config
-from mppi_zoo.agent import POMPCAgent
-from mppi_zoo.base import Batch, EnvSpec, Gaussian
-from mppi_zoo.official import named_parameters
+from mppi_zoo.agent.agent import POMPCAgent
+from mppi_zoo.agent.official import named_parameters
+from mppi_zoo.config import gin_config as config
+from mppi_zoo.core.types import Batch, EnvSpec, Gaussian
 
 # where the tests that compare numbers compute: MPPI_ZOO_DEVICE=cuda on a machine with a GPU
 DEVICE = os.environ.get("MPPI_ZOO_DEVICE", "cpu")

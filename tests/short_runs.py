@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from mppi_zoo import run
-from mppi_zoo.checkpointing import Checkpointer
-from mppi_zoo.runner import Trainer
+from mppi_zoo.cli import main as run
+from mppi_zoo.training.checkpointing import Checkpointer
+from mppi_zoo.training.trainer import Trainer
 
 SHORT = ["--gin", "debug", "--no-video", "--quiet"]
 # By `steady_clock`, whose seconds are calls: a checkpoint about every sixth unit of training.

@@ -78,7 +78,7 @@ def written(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Te
 
 
 class TapeRecorder:
-    """A :class:`~mppi_zoo.cuda_graphs.Recorder`."""
+    """A :class:`~mppi_zoo.compute.cuda_graphs.Recorder`."""
 
     def __init__(self) -> None:
         self.recorded = self.waited = 0

@@ -11,9 +11,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mppi_zoo import tensor_file
-from mppi_zoo.checkpoint_store import CheckpointStore, _checksum
-from mppi_zoo.row_log import MOST_SEGMENTS, RowLog, Segment
+from mppi_zoo.runs import tensor_file
+from mppi_zoo.runs.checkpoint_store import CheckpointStore, _checksum
+from mppi_zoo.runs.row_log import MOST_SEGMENTS, RowLog, Segment
 
 ROWS = 12
 

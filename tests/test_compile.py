@@ -12,9 +12,9 @@ from agents import build, random_batch
 from test_golden import Golden, check_plan
 from torch._dynamo.utils import counters
 
-from mppi_zoo import run
-from mppi_zoo.agent import POMPCAgent
-from mppi_zoo.base import EnvSpec
+from mppi_zoo.agent.agent import POMPCAgent
+from mppi_zoo.cli import main as run
+from mppi_zoo.core.types import EnvSpec
 
 needs_compiler = pytest.mark.skipif(
     shutil.which("g++") is None, reason="torch.compile on a CPU needs g++"

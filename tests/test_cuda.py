@@ -8,9 +8,10 @@ import pytest
 import torch
 from agents import build, random_batch
 
-from mppi_zoo import cuda_graphs, run
-from mppi_zoo.agent import POMPCAgent
-from mppi_zoo.base import Batch, EnvSpec
+from mppi_zoo.agent.agent import POMPCAgent
+from mppi_zoo.cli import main as run
+from mppi_zoo.compute import cuda_graphs
+from mppi_zoo.core.types import Batch, EnvSpec
 
 SPEC = EnvSpec(5, 3, 100, episodic=True)
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")

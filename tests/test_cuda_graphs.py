@@ -12,11 +12,12 @@ from agents import MEMBERS, build, random_batch
 from short_runs import SMALL, command
 from tape import TapeRecorder
 
-from mppi_zoo import run, session
-from mppi_zoo.agent import POMPCAgent
-from mppi_zoo.base import EnvSpec, Gaussian, PlanResult
-from mppi_zoo.cuda_graphs import WARM_UP, Recorded
-from mppi_zoo.prior import PlannerPrior, Prior
+from mppi_zoo.agent.agent import POMPCAgent
+from mppi_zoo.cli import main as run
+from mppi_zoo.cli import session
+from mppi_zoo.compute.cuda_graphs import WARM_UP, Recorded
+from mppi_zoo.core.types import EnvSpec, Gaussian, PlanResult
+from mppi_zoo.objective.prior import PlannerPrior, Prior
 
 SPEC = EnvSpec(5, 3, 100, episodic=True)
 COSINE = ("KLObjective.lam=@Cosine()", "Cosine.start=9.0", "Cosine.end=0.1", "Cosine.steps=9")

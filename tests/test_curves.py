@@ -7,8 +7,8 @@ import matplotlib.image
 import pytest
 from matplotlib.axes import Axes
 
-from mppi_zoo import curves
-from mppi_zoo.metrics import MetricsLogger
+from mppi_zoo.analysis import curves
+from mppi_zoo.runs.metrics import MetricsLogger
 
 
 def make_run(folder: Path, seed: int = 1, member: str = "bmpc", record: bool = True, gain=1.0):

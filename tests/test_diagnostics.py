@@ -10,9 +10,9 @@ import pytest
 import torch
 from agents import build, random_batch
 
-from mppi_zoo import run
-from mppi_zoo.base import EnvSpec, Gaussian
-from mppi_zoo.diagnostics import (
+from mppi_zoo.cli import main as run
+from mppi_zoo.core.types import EnvSpec, Gaussian
+from mppi_zoo.training.diagnostics import (
     Diagnostics,
     first_planned,
     gradient_variance,
@@ -21,7 +21,7 @@ from mppi_zoo.diagnostics import (
     plan_figures,
     value_figures,
 )
-from mppi_zoo.evaluation import Episodes
+from mppi_zoo.training.evaluation import Episodes
 
 SPEC = EnvSpec(obs_dim=5, action_dim=3, episode_length=50)
 

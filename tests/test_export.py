@@ -10,8 +10,8 @@ import pytest
 import torch
 from agents import build
 
-from mppi_zoo import export
-from mppi_zoo.base import EnvSpec
+from mppi_zoo.core.types import EnvSpec
+from mppi_zoo.deploy import export
 
 # run where mppi_zoo cannot be imported
 PLAIN = """

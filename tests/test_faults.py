@@ -20,11 +20,12 @@ import torch
 from short_runs import OFTEN, SMALL, Crash, at_call, command, crash, resume, steady_clock
 from soak.compare import differences
 
-from mppi_zoo import envs, run
-from mppi_zoo.checkpoint_store import CheckpointStore
-from mppi_zoo.evaluation import Evaluator
-from mppi_zoo.run_lock import LOCK_FILE, OWNER_FILE, in_use, locked
-from mppi_zoo.session import DONE, FAULT, REFUSED, STOPPED
+from mppi_zoo import envs
+from mppi_zoo.cli import main as run
+from mppi_zoo.cli.session import DONE, FAULT, REFUSED, STOPPED
+from mppi_zoo.runs.checkpoint_store import CheckpointStore
+from mppi_zoo.runs.lock import LOCK_FILE, OWNER_FILE, in_use, locked
+from mppi_zoo.training.evaluation import Evaluator
 
 MEMBER, TASK = "pompc_adaptive_fkl", "toy:point-terminating"
 
@@ -511,7 +512,7 @@ def test_a_renderer_that_fails_costs_the_video_only(
         raise OSError("no display")
 
     monkeypatch.setattr(envs.EpisodeVector, "render", render)
-    monkeypatch.setattr("mppi_zoo.run.rendering_available", lambda: (True, ""))
+    monkeypatch.setattr("mppi_zoo.cli.main.rendering_available", lambda: (True, ""))
     out = tmp_path / "run"
     arguments = command(out, MEMBER, TASK, *SMALL)
     for flag in ("--quiet", "--no-video"):

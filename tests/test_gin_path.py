@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mppi_zoo import gin_path
+from mppi_zoo.config import paths as gin_path
 
 
 @pytest.fixture

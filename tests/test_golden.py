@@ -20,9 +20,9 @@ import torch
 from agents import DEVICE, build, load_parameters, named_parameters
 from torch import Tensor
 
-from mppi_zoo.agent import POMPCAgent
-from mppi_zoo.base import Batch, EnvSpec, Gaussian, PlanNoise, UpdateNoise
-from mppi_zoo.planner import PlanIteration
+from mppi_zoo.agent.agent import POMPCAgent
+from mppi_zoo.core.types import Batch, EnvSpec, Gaussian, PlanNoise, UpdateNoise
+from mppi_zoo.planning.mppi import PlanIteration
 
 PRECISION = {"f64": (torch.float64, 1e-9), "f32": (torch.float32, 1e-4)}
 LOG_PROB, WITH_LOG_PROB = 2e-6, 1e-7

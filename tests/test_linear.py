@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mppi_zoo import linear as module
-from mppi_zoo.linear import SMALLEST, ensemble_linear, linear
-from mppi_zoo.malloc import keep_freed_memory
+from mppi_zoo.compute import linear as module
+from mppi_zoo.compute.linear import SMALLEST, ensemble_linear, linear
+from mppi_zoo.compute.malloc import keep_freed_memory
 
 
 @pytest.fixture(autouse=True, params=[True, False], ids=["oneDNN", "torch"])

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mppi_zoo.metrics import MetricsLogger, Position, complete_lines
+from mppi_zoo.runs.metrics import MetricsLogger, Position, complete_lines
 
 HEADER = "step,split,metric,value\n"
 

@@ -20,8 +20,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
-from mppi_zoo.base import Batch, EnvSpec, Gaussian, PolicySample
-from mppi_zoo.divergence import (
+from mppi_zoo.core.math import HALF_LOG_2PI, action_mean, action_sum, gaussian_entropy
+from mppi_zoo.core.optim import ClippedAdam
+from mppi_zoo.core.types import Batch, EnvSpec, Gaussian, PolicySample
+from mppi_zoo.networks.policy import ClippedGaussian, SquashedGaussian, textbook_entropy
+from mppi_zoo.objective.divergence import (
     AdvantageWeights,
     AnalyticKL,
     AnalyticKLFromPrior,
@@ -29,7 +32,8 @@ from mppi_zoo.divergence import (
     SampledKL,
     SoftmaxValueWeights,
 )
-from mppi_zoo.kl_weight import (
+from mppi_zoo.objective.kl_objective import KLObjective, ObjectiveTerms
+from mppi_zoo.objective.kl_weight import (
     ActionScaled,
     Cosine,
     Fixed,
@@ -39,12 +43,8 @@ from mppi_zoo.kl_weight import (
     Linear,
     as_kl_weight,
 )
-from mppi_zoo.objective import KLObjective, ObjectiveTerms
-from mppi_zoo.ops import HALF_LOG_2PI, action_mean, action_sum, gaussian_entropy
-from mppi_zoo.optim import ClippedAdam
-from mppi_zoo.policy import ClippedGaussian, SquashedGaussian, textbook_entropy
-from mppi_zoo.prior import LearnedPrior, PriorParts, forward_kl, reverse_kl
-from mppi_zoo.scale import RunningScale, UnitScale
+from mppi_zoo.objective.prior import LearnedPrior, PriorParts, forward_kl, reverse_kl
+from mppi_zoo.objective.scale import RunningScale, UnitScale
 
 SPEC = EnvSpec(5, 2, 500)
 ANY_BATCH = random_batch(SPEC, 4)  # for divergences that read none

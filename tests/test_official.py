@@ -10,10 +10,10 @@ import torch
 from agents import build
 from test_golden import PRECISION, Golden, check_plan
 
-from mppi_zoo import run
-from mppi_zoo.agent import POMPCAgent
-from mppi_zoo.base import EnvSpec
-from mppi_zoo.checkpoint import load_agent, size_macros
+from mppi_zoo.agent.agent import POMPCAgent
+from mppi_zoo.agent.checkpoint import load_agent, size_macros
+from mppi_zoo.cli import main as run
+from mppi_zoo.core.types import EnvSpec
 
 SIZES = {
     "enc_dim": 256,

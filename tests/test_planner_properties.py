@@ -18,9 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mppi_zoo.base import EnvSpec, PlanningModel, PlanNoise, PlanResult, Step
-from mppi_zoo.noise import generator_for
-from mppi_zoo.planner import MPPIPlanner, PlanIteration
+from mppi_zoo.core.noise import generator_for
+from mppi_zoo.core.types import EnvSpec, PlanningModel, PlanNoise, PlanResult, Step
+from mppi_zoo.planning.mppi import MPPIPlanner, PlanIteration
 
 GAMMA = 0.9
 ACTION = 2

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from agents import build, random_batch
 
-from mppi_zoo.agent import POMPCAgent
-from mppi_zoo.base import EnvSpec, PlanResult
-from mppi_zoo.precision import Networks, frozen_view
+from mppi_zoo.agent.agent import POMPCAgent
+from mppi_zoo.agent.views import Networks, frozen_view
+from mppi_zoo.core.types import EnvSpec, PlanResult
 
 SPEC = EnvSpec(5, 2, 100)
 SHORT = "POMPCAgent.planning_precision=@BFloat16Hidden"

@@ -3,7 +3,7 @@
 import io
 import time
 
-from mppi_zoo.progress import Progress
+from mppi_zoo.runs.progress import Progress
 
 
 class Clock:

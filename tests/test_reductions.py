@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
-from mppi_zoo.agent import POMPCAgent
-from mppi_zoo.base import Batch, EnvSpec, Gaussian, UpdateNoise
-from mppi_zoo.noise import generator_for, numpy_generator_for
-from mppi_zoo.reanalysis import Reanalysis
-from mppi_zoo.replay import Replay
-from mppi_zoo.scale import OwnScale
+from mppi_zoo.agent.agent import POMPCAgent
+from mppi_zoo.core.noise import generator_for, numpy_generator_for
+from mppi_zoo.core.types import Batch, EnvSpec, Gaussian, UpdateNoise
+from mppi_zoo.objective.scale import OwnScale
+from mppi_zoo.training.reanalysis import Reanalysis
+from mppi_zoo.training.replay import Replay
 
 SPEC = EnvSpec(6, 3, 500)
 WINDOW, BATCH = 3, 8

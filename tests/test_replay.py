@@ -19,12 +19,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from scipy.stats import chi2
 from torch import Tensor
 
-from mppi_zoo.agent import POMPCAgent
-from mppi_zoo.base import Batch, EnvSpec, Gaussian
-from mppi_zoo.noise import generator_for, numpy_generator_for
-from mppi_zoo.reanalysis import NoReanalysis, Reanalysis
-from mppi_zoo.replay import Replay, replay_bytes
-from mppi_zoo.row_log import Segment
+from mppi_zoo.agent.agent import POMPCAgent
+from mppi_zoo.core.noise import generator_for, numpy_generator_for
+from mppi_zoo.core.types import Batch, EnvSpec, Gaussian
+from mppi_zoo.runs.row_log import Segment
+from mppi_zoo.training.reanalysis import NoReanalysis, Reanalysis
+from mppi_zoo.training.replay import Replay, replay_bytes
 
 SPEC = EnvSpec(obs_dim=2, action_dim=2, episode_length=100)
 

@@ -20,8 +20,8 @@ from short_runs import (
 )
 from soak.compare import differences
 
-from mppi_zoo import run
-from mppi_zoo.checkpoint_store import CheckpointStore
+from mppi_zoo.cli import main as run
+from mppi_zoo.runs.checkpoint_store import CheckpointStore
 
 
 @pytest.fixture(autouse=True)

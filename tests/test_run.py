@@ -13,8 +13,11 @@ import torch
 from agents import MEMBERS
 
 import mppi_zoo
-from mppi_zoo import config, envs, run, run_folder
-from mppi_zoo.gin_path import gin_folder
+from mppi_zoo import envs
+from mppi_zoo.cli import main as run
+from mppi_zoo.config import gin_config as config
+from mppi_zoo.config.paths import gin_folder
+from mppi_zoo.runs import folder as run_folder
 
 SHORT = ["--gin", "debug", "--no-video", "--quiet"]
 

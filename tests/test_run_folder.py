@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from mppi_zoo import run_folder
+from mppi_zoo.runs import folder as run_folder
 
 RUN = {
     "member": "tdmpc2_equiv",

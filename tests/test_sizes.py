@@ -6,11 +6,11 @@ import pytest
 import torch
 from agents import MEMBERS, build, random_batch
 
-from mppi_zoo import config
-from mppi_zoo.base import EnvSpec
-from mppi_zoo.critic import QCritic
-from mppi_zoo.policy import SquashedGaussian
-from mppi_zoo.world_model import WorldModel
+from mppi_zoo.config import gin_config as config
+from mppi_zoo.core.types import EnvSpec
+from mppi_zoo.networks.critic import QCritic
+from mppi_zoo.networks.policy import SquashedGaussian
+from mppi_zoo.networks.world_model import WorldModel
 
 SPEC = EnvSpec(24, 6, 500)
 COUNTS = {

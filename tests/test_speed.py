@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from agents import build
 
-from mppi_zoo.base import EnvSpec
-from mppi_zoo.speed import Speed, forecast, measure
-from mppi_zoo.training_options import TrainingOptions
+from mppi_zoo.core.types import EnvSpec
+from mppi_zoo.training.options import TrainingOptions
+from mppi_zoo.training.throughput import Speed, forecast, measure
 
 
 def test_measuring_leaves_the_agent_as_it_was() -> None:

@@ -1,6 +1,6 @@
 """Spec section 7, property 10: two-hot regression, with the other exact parts beneath the networks.
 
-Activations against PyTorch's own, and the random draws of :mod:`mppi_zoo.noise` against their
+Activations against PyTorch's own, and the random draws of :mod:`mppi_zoo.core.noise` against their
 distributions. The statistical tests have fixed seeds and reject at p = 0.001.
 """
 
@@ -19,11 +19,11 @@ from scipy.stats import chi2, kstest
 from torch import Tensor
 from torch.nn import functional as F
 
-from mppi_zoo.activations import group_softmax, mish
-from mppi_zoo.assembly import default_dtype
-from mppi_zoo.nn import TwoHot
-from mppi_zoo.noise import draw_pairs, dropout_mask, generator_for, numpy_generator_for
-from mppi_zoo.ops import symexp, symlog
+from mppi_zoo.agent.parts import default_dtype
+from mppi_zoo.compute.activations import group_softmax, mish
+from mppi_zoo.core.math import symexp, symlog
+from mppi_zoo.core.noise import draw_pairs, dropout_mask, generator_for, numpy_generator_for
+from mppi_zoo.networks.layers import TwoHot
 
 with default_dtype(torch.float64):  # as an agent builds it: the bins at full precision
     TWO_HOT = TwoHot()

@@ -10,11 +10,11 @@ import torch
 from agents import build, random_batch
 from torch import Tensor
 
-from mppi_zoo.actor import Actor
-from mppi_zoo.base import EnvSpec, Gaussian
-from mppi_zoo.ops import gaussian_kl
-from mppi_zoo.prior import LaggedPrior, LearnedPrior
-from mppi_zoo.replay import Replay
+from mppi_zoo.agent.actor import Actor
+from mppi_zoo.core.math import gaussian_kl
+from mppi_zoo.core.types import EnvSpec, Gaussian
+from mppi_zoo.objective.prior import LaggedPrior, LearnedPrior
+from mppi_zoo.training.replay import Replay
 
 SPEC = EnvSpec(5, 2, 500)
 

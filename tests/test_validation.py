@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mppi_zoo import memory, run, validation
+from mppi_zoo.cli import main as run
+from mppi_zoo.compute import memory
+from mppi_zoo.config import validation
 
 SHORT = ["--gin", "tdmpc2_equiv", "--gin", "debug", "--task", "toy:point", "--quiet", "--no-video"]
 

@@ -13,17 +13,18 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 from waiting import META, NothingWaits
 
-import mppi_zoo.agent
-import mppi_zoo.generators
-from mppi_zoo import config, transfer
-from mppi_zoo.agent import POMPCAgent
-from mppi_zoo.base import EnvSpec
+import mppi_zoo.agent.agent
+import mppi_zoo.core.rng
+from mppi_zoo.agent.agent import POMPCAgent
+from mppi_zoo.compute import transfer
+from mppi_zoo.config import gin_config as config
+from mppi_zoo.core.noise import generator_for
+from mppi_zoo.core.types import EnvSpec
 from mppi_zoo.envs import EpisodeVector
-from mppi_zoo.metrics import MetricsLogger
-from mppi_zoo.noise import generator_for
-from mppi_zoo.progress import Progress
-from mppi_zoo.replay import Replay
-from mppi_zoo.runner import Trainer
+from mppi_zoo.runs.metrics import MetricsLogger
+from mppi_zoo.runs.progress import Progress
+from mppi_zoo.training.replay import Replay
+from mppi_zoo.training.trainer import Trainer
 
 # together they have every part of the zoo
 KINDS = (
@@ -88,7 +89,7 @@ def test_draws_and_the_optimiser_never_wait(member: str) -> None:
 
 
 class Crossings:
-    """Stands in for :mod:`mppi_zoo.transfer` and counts."""
+    """Stands in for :mod:`mppi_zoo.compute.transfer` and counts."""
 
     def __init__(self, mode: NothingWaits, monkeypatch: pytest.MonkeyPatch):
         self.mode, self.real_to_device = mode, transfer.to_device

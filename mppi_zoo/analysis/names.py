@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from mppi_zoo.analysis.curves import GREY, PALETTE
 from mppi_zoo.analysis.published import SOURCES
 from mppi_zoo.analysis.runs import SOURCE
-from mppi_zoo.curves import GREY, PALETTE
 
 BLUE, VERMILLION, GREEN, PINK, SKY, ORANGE = PALETTE
 BLACK = "#222222"

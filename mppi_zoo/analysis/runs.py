@@ -14,11 +14,11 @@ from typing import Any
 
 import pandas as pd
 
-from mppi_zoo import run_folder
 from mppi_zoo.analysis import schema
 from mppi_zoo.analysis.configuration import identity, labels, parse_settings
-from mppi_zoo.curves import read_metrics
-from mppi_zoo.metrics import complete_lines
+from mppi_zoo.analysis.curves import read_metrics
+from mppi_zoo.runs import folder as run_folder
+from mppi_zoo.runs.metrics import complete_lines
 
 SOURCE = "mppi_zoo"
 SPLITS = {"eval": "planner", "eval_policy": "policy", "train": "train", "diagnostic": "diagnostic"}

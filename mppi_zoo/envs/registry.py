@@ -12,7 +12,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from mppi_zoo.envs.options import EnvOptions
 from mppi_zoo.envs.view import AgentEnv
 from mppi_zoo.envs.workers import Workers
-from mppi_zoo.signals import leave_to_parent
+from mppi_zoo.runs.signals import leave_to_parent
 
 DEFAULT_OPTIONS = EnvOptions()
 

@@ -9,7 +9,7 @@ import gymnasium
 from mppi_zoo.envs.view import EpisodeFacts
 
 if TYPE_CHECKING:
-    from mppi_zoo.base import EnvSpec
+    from mppi_zoo.core.types import EnvSpec
 
 
 def spec_of(env: gymnasium.Env) -> EnvSpec:
@@ -34,7 +34,7 @@ def spec_of(env: gymnasium.Env) -> EnvSpec:
 def build_spec(observation_space: Any, action_space: Any, facts: EpisodeFacts) -> EnvSpec:
     """The EnvSpec of 1-D spaces and an environment's facts; errors as in ``spec_of``."""
     # Deferred: the contracts import torch, and environments alone have no need of it.
-    from mppi_zoo.base import EnvSpec
+    from mppi_zoo.core.types import EnvSpec
 
     if facts.max_episode_steps is None:
         raise ValueError(

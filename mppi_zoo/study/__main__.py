@@ -9,9 +9,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mppi_zoo import report
-from mppi_zoo.atomic import write_text
-from mppi_zoo.signals import Interrupted
+from mppi_zoo.analysis import report
+from mppi_zoo.runs.atomic import write_text
+from mppi_zoo.runs.signals import Interrupted
 from mppi_zoo.study import command_line, launching
 from mppi_zoo.study.file import STUDY_FILE, find_study, read_study, study_text
 from mppi_zoo.study.grid import RunPlan, Study, expand

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from mppi_zoo.gin_path import shipped_folder
+from mppi_zoo.config.paths import shipped_folder
 from mppi_zoo.study.grid import Study
 
 STUDY_FILE = "study.yaml"

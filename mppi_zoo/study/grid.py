@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mppi_zoo import config
+from mppi_zoo.config import gin_config as config
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from typing import Any
 import psutil
 from submitit.helpers import DelayedSubmission
 
-from mppi_zoo.run_lock import in_use
-from mppi_zoo.signals import STOP_SIGNALS
+from mppi_zoo.runs.lock import in_use
+from mppi_zoo.runs.signals import STOP_SIGNALS
 from mppi_zoo.study import journal
 from mppi_zoo.study.grid import RunPlan
 

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mppi_zoo.metrics import complete_lines
+from mppi_zoo.runs.metrics import complete_lines
 
 SUBMITTED, STARTED, ENDED = "submitted", "started", "ended"
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import submitit
 
-from mppi_zoo.signals import Interrupted, StopSignals
+from mppi_zoo.runs.signals import Interrupted, StopSignals
 from mppi_zoo.study.grid import RunPlan
 from mppi_zoo.study.job import STOPPED, Job, is_alive, local_job
 from mppi_zoo.study.state import FAILED, FINISHED, RUNNING, RunState, read_state

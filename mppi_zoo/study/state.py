@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mppi_zoo import run_folder
-from mppi_zoo.run_lock import in_use
+from mppi_zoo.runs import folder as run_folder
+from mppi_zoo.runs.lock import in_use
 from mppi_zoo.study import journal
 from mppi_zoo.study.grid import RunPlan
 from mppi_zoo.study.job import DONE, STOPPED, last_lines

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from mppi_zoo import report, run
+from mppi_zoo.analysis import report
 from mppi_zoo.analysis.sections import number
+from mppi_zoo.cli import main as run
 
 LAPTOP = Path(__file__).resolve().parents[2] / "baselines" / "results" / "laptop"
 

@@ -13,7 +13,7 @@ from mppi_zoo import analysis
 from mppi_zoo.analysis import MixedError
 from mppi_zoo.analysis.configuration import differences, labels, parse_settings
 from mppi_zoo.analysis.runs import place
-from mppi_zoo.metrics import MetricsLogger
+from mppi_zoo.runs.metrics import MetricsLogger
 
 LAPTOP = Path(__file__).resolve().parents[2] / "baselines" / "results" / "laptop"
 CONFIG = """# Macros:

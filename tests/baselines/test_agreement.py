@@ -22,10 +22,10 @@ from agents import build, named_parameters  # pyright: ignore[reportMissingImpor
 from torch import Tensor
 
 from baselines import bmpc, tdmpc2, tdmpc_square
-from mppi_zoo.agent import POMPCAgent
-from mppi_zoo.base import Batch, EnvSpec, Gaussian, PlanNoise, UpdateNoise
-from mppi_zoo.planner import PlanIteration
-from mppi_zoo.reanalysis import Reanalysis
+from mppi_zoo.agent.agent import POMPCAgent
+from mppi_zoo.core.types import Batch, EnvSpec, Gaussian, PlanNoise, UpdateNoise
+from mppi_zoo.planning.mppi import PlanIteration
+from mppi_zoo.training.reanalysis import Reanalysis
 
 TOLERANCE = 1e-9
 F64 = torch.float64

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from mppi_zoo import envs
-from mppi_zoo.base import EnvSpec
+from mppi_zoo.core.types import EnvSpec
 from mppi_zoo.envs import rendering
 from mppi_zoo.envs.humanoid_bench import clone, shims
 from mppi_zoo.envs.humanoid_bench.registration import TASK_NAMES

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from mppi_zoo import run
+from mppi_zoo.cli import main as run
 from mppi_zoo.study import __main__, launching
 from mppi_zoo.study.file import read_study
 from mppi_zoo.study.grid import expand

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from mppi_zoo.checkpoint_store import CheckpointStore, Opened
+from mppi_zoo.runs.checkpoint_store import CheckpointStore, Opened
 
 
 def differences(first: Path, second: Path) -> list[str]:

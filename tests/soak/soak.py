@@ -92,7 +92,10 @@ def life(given: list[str], phase: Any, trap: tuple[str, int] | None) -> None:
     sys.stderr = open(os.devnull, "w")
     import torch
 
-    from mppi_zoo import atomic, checkpointing, evaluation, run, runner
+    from mppi_zoo.cli import main as run
+    from mppi_zoo.runs import atomic
+    from mppi_zoo.training import checkpointing, evaluation
+    from mppi_zoo.training import trainer as runner
 
     torch.set_num_threads(1)
     left = [math.inf if trap is None else trap[1]]
@@ -255,6 +258,6 @@ def require(process: Any, code: int) -> None:
 
 
 if __name__ == "__main__":
-    import mppi_zoo.run  # noqa: F401  (imported before the forks)
+    import mppi_zoo.cli.main  # noqa: F401  (imported before the forks)
 
     sys.exit(main())

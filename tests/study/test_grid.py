@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mppi_zoo import config
-from mppi_zoo.gin_path import shipped_folder
+from mppi_zoo.config import gin_config as config
+from mppi_zoo.config.paths import shipped_folder
 from mppi_zoo.study import Study, expand, find_study, read_study
 from mppi_zoo.study.file import gin_text, study_text
 from mppi_zoo.study.grid import short_names, split_values

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from mppi_zoo.run_lock import in_use, locked
+from mppi_zoo.runs.lock import in_use, locked
 from mppi_zoo.study import journal
 from mppi_zoo.study.grid import RunPlan
 from mppi_zoo.study.state import RunState, read_state

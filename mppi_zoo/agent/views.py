@@ -1,0 +1,92 @@
+"""The networks as the planner and the policy's loss see them: the agent's own, without gradients.
+
+A view shares the agent's tensors and so follows every update; a planner may hold some of them in
+a shorter format, copied anew before each plan.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import gin
+import torch
+from torch import Tensor, nn
+
+from mppi_zoo.core.types import PlanningModel
+from mppi_zoo.networks.critic import QCritic, VCritic
+from mppi_zoo.networks.layers import Dense, EnsembleDense
+from mppi_zoo.networks.policy import LogStdBounds, Policy
+from mppi_zoo.networks.world_model import WorldModel
+
+
+class Networks(NamedTuple):
+    """What a plan evaluates."""
+
+    world_model: WorldModel
+    critic: QCritic | VCritic
+    policy: Policy
+
+
+def frozen_view(networks: Networks, replaced: Mapping[Tensor, Tensor] | None = None) -> Networks:
+    """The same networks on the same tensors, asking for no gradient.
+
+    Args:
+        replaced: tensors of the view that are others than the networks' own.
+    """
+    memo: dict[int, object] = {}
+    for module in networks:
+        for tensor in module.parameters():
+            other = tensor.detach() if replaced is None else replaced.get(tensor, tensor.detach())
+            memo[id(tensor)] = nn.Parameter(other, requires_grad=False)
+        memo |= {id(tensor): tensor for tensor in module.buffers()}
+    return copy.deepcopy(networks, memo)
+
+
+def planning_model(networks: Networks, proposal_bounds: LogStdBounds | None) -> PlanningModel:
+    """What a planner asks of the networks; ``proposal_bounds`` replaces the policy's log-std's."""
+    model, critic, policy = networks
+    return PlanningModel(
+        step=model.step,
+        value=lambda z, noise, heads: critic.state_value(z, policy, model, noise, heads),
+        propose=lambda z, noise: policy.act(z, noise, proposal_bounds),
+    )
+
+
+@gin.register
+class SamePrecision:
+    """The planner computes with the numbers that are trained."""
+
+    def __init__(self, networks: Networks):
+        self.networks = frozen_view(networks)
+
+    def refresh(self) -> None:
+        """Called before each plan: a view needs nothing."""
+
+
+@gin.register
+class BFloat16Hidden:
+    """Products of the hidden layers in bfloat16; norms, activations and output layers as trained.
+
+    An approximation: docs/speed.md says what it gains and what it costs. Output layers stay, since
+    rounding the logits of rewards and values would move the scores more than the choice of the
+    elites bears.
+    """
+
+    def __init__(self, networks: Networks):
+        hidden = [
+            layer
+            for module in networks
+            for layer in module.modules()
+            if isinstance(layer, Dense) or (isinstance(layer, EnsembleDense) and layer.ln)
+        ]
+        self._trained: list[Tensor] = [p for layer in hidden for p in (layer.weight, layer.bias)]
+        self._short = [p.detach().bfloat16() for p in self._trained]
+        pairs = zip(self._trained, self._short, strict=True)
+        self.networks = frozen_view(networks, dict(pairs))
+
+    @torch.no_grad()
+    def refresh(self) -> None:
+        """Round the weights that the last update left."""
+        torch._foreach_copy_(self._short, self._trained)  # pyright: ignore

@@ -1,0 +1,160 @@
+"""Learning curves: evaluated episode return against agent steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mppi_zoo.runs.folder import RUN_FILE, read
+from mppi_zoo.runs.metrics import METRICS_COLUMNS, complete_lines
+
+# Okabe and Ito's palette, which colour-blind readers can tell apart; black and yellow left out.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+GREY = "#8A8A8A"
+
+# Split, what it is called, and how its line is drawn.
+SPLITS = (("eval", "planner", "-", "o"), ("eval_policy", "policy", "--", "s"))
+
+
+def read_metrics(folder: Path) -> pd.DataFrame:
+    """The rows of ``folder/metrics.csv``, also of a run that still writes to it.
+
+    Returns:
+        Columns step (agent steps), split, metric, value; one row per measurement. Where a step
+        was measured twice, the later row only.
+
+    Raises:
+        FileNotFoundError: the folder has no ``metrics.csv``.
+        ValueError: its columns are others.
+    """
+    path = Path(folder) / "metrics.csv"
+    if not path.is_file():
+        raise FileNotFoundError(f"no {path}: give a run folder whose training has begun")
+    header, *rows = [line.split(",") for line in complete_lines(path)] or [[]]
+    if tuple(header) != METRICS_COLUMNS or any(len(row) != len(METRICS_COLUMNS) for row in rows):
+        raise ValueError(f"{path} does not have the columns {','.join(METRICS_COLUMNS)}")
+    frame = pd.DataFrame(rows, columns=list(METRICS_COLUMNS))
+    frame = frame.astype({"step": "int64", "value": "float64"})
+    return frame.drop_duplicates(["step", "split", "metric"], keep="last")
+
+
+def plot_learning_curve(run_folders: Sequence[Path], out: Path) -> None:
+    """Draws the evaluated returns of one or more runs into a PNG file.
+
+    Runs of the same member and task are one curve: the mean over their seeds, with a band from
+    the lowest to the highest. The band of a single run is one standard deviation over the
+    evaluation's episodes. A single run also shows the returns of its training episodes.
+
+    Args:
+        run_folders: folders with ``metrics.csv`` and, if possible, ``run.json``.
+        out: the file to write; its folder is made if missing.
+
+    Raises:
+        FileNotFoundError: a folder has no ``metrics.csv``.
+        ValueError: no folder is given, or none has an episode return yet.
+    """
+    # Figures without pyplot: no global state, and no display is ever looked for.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import EngFormatter
+
+    folders = [Path(folder) for folder in run_folders]
+    if not folders:
+        raise ValueError("no run folder to plot: give one or more")
+    groups = _groups(folders)
+    figure = Figure(figsize=(8, 5), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    if len(folders) == 1:
+        _training(axes, next(iter(groups.values()))[0])
+    # One member: the two lines differ in colour too. Several: colour tells members apart.
+    for index, ((task, member), frames) in enumerate(groups.items()):
+        for number, (split, label, line, marker) in enumerate(SPLITS):
+            colour = PALETTE[(index if len(groups) > 1 else number) % len(PALETTE)]
+            name = f"{member}, {label}" if len(groups) > 1 else label
+            if len({key[0] for key in groups}) > 1:
+                name = f"{task}: {name}"
+            style = {"color": colour, "linestyle": line, "marker": marker, "label": name}
+            _curve(axes, frames, split, style)
+    if not axes.has_data():
+        names = ", ".join(str(folder) for folder in folders)
+        raise ValueError(f"no episode return in {names} yet: wait for the first evaluation")
+    _dress(axes, groups, len(folders))
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    out = Path(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(out, format="png")
+
+
+def _groups(folders: list[Path]) -> dict[tuple[str, str], list[pd.DataFrame]]:
+    """The runs' metrics by (task, member), in the order given."""
+    groups: dict[tuple[str, str], list[pd.DataFrame]] = {}
+    for folder in folders:
+        # Without run.json nothing says that two runs are alike, so each stays by itself.
+        record: dict[str, Any] = read(folder) if (folder / RUN_FILE).is_file() else {}
+        key = (str(record.get("task", "")), str(record.get("member", folder.resolve().name)))
+        groups.setdefault(key, []).append(read_metrics(folder))
+    return groups
+
+
+def _series(frame: pd.DataFrame, split: str, metric: str) -> pd.Series:
+    """Values by agent step, without those that are not a number."""
+    rows = frame[(frame["split"] == split) & (frame["metric"] == metric)]
+    return rows.set_index("step")["value"].sort_index().dropna()
+
+
+def _curve(axes: Any, frames: list[pd.DataFrame], split: str, style: dict[str, Any]) -> None:
+    runs = [_series(frame, split, "episode_return") for frame in frames]
+    table = pd.concat(runs, axis=1) if runs else pd.DataFrame()
+    # Where runs differ in length, a mean over those that got that far would jump.
+    table = table.sort_index().dropna()
+    if table.empty:
+        return
+    mean = table.mean(axis=1)
+    if len(runs) > 1:
+        low, high = table.min(axis=1), table.max(axis=1)
+    else:
+        spread = _series(frames[0], split, "episode_return_std").reindex(mean.index)
+        low, high = mean - spread, mean + spread
+    steps = mean.index.to_numpy()
+    size = 5 if len(steps) <= 40 else 0  # markers of a long curve would merge
+    axes.plot(steps, mean.to_numpy(), linewidth=2, markersize=size, zorder=3, **style)
+    if low.notna().any():
+        band = {"color": style["color"], "alpha": 0.15, "linewidth": 0, "zorder": 2}
+        axes.fill_between(steps, low.to_numpy(), high.to_numpy(), **band)
+
+
+def _training(axes: Any, frame: pd.DataFrame) -> None:
+    returns = _series(frame, "train", "episode_return")
+    if len(returns):
+        dots = {"color": GREY, "s": 14, "alpha": 0.6, "linewidths": 0, "zorder": 1}
+        label = "training episodes"
+        axes.scatter(returns.index.to_numpy(), returns.to_numpy(), label=label, **dots)
+
+
+def _dress(axes: Any, groups: dict[tuple[str, str], list[pd.DataFrame]], runs: int) -> None:
+    from matplotlib.collections import PolyCollection
+
+    tasks = list(dict.fromkeys(task for task, _ in groups if task))
+    title = ", ".join(tasks)
+    if len(groups) == 1:
+        member = next(iter(groups))[1]
+        title = f"{title}  ·  {member}" if title else member
+        title += f"  ·  {runs} seeds" if runs > 1 else ""
+    axes.set_title(title, fontsize=14, loc="left", pad=12)
+    if any(isinstance(c, PolyCollection) for c in axes.collections):
+        over = "lowest to highest seed" if runs > len(groups) else "± 1 std over episodes"
+        axes.set_title(f"band: {over}", fontsize=10, loc="right", color=GREY, pad=12)
+    axes.set_xlabel("environment interaction (agent steps)", fontsize=13)
+    axes.set_ylabel("episode return (sum of rewards)", fontsize=13)
+    axes.tick_params(labelsize=12)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="#DDDDDD", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.set_xlim(left=0)
+    if axes.dataLim.ymin >= 0 or (tasks and all(task.startswith("dmc:") for task in tasks)):
+        axes.set_ylim(bottom=0)  # returns of the DeepMind Control Suite are never negative
+    axes.legend(fontsize=12, frameon=False, loc="best")

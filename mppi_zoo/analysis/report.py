@@ -1,0 +1,108 @@
+"""Runs side by side on one static page: ``python -m mppi_zoo.report RUN... --out report/``.
+
+The page is one file that needs no server and refers to nothing outside itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mppi_zoo.analysis import html, schema
+from mppi_zoo.analysis.names import count
+from mppi_zoo.analysis.published import FOLDER, load_published
+from mppi_zoo.analysis.run_sections import (
+    configuration_section,
+    diagnostics_section,
+    speed_section,
+    videos_section,
+)
+from mppi_zoo.analysis.runs import load_runs
+from mppi_zoo.analysis.sections import (
+    aggregates_section,
+    curves_section,
+    published_section,
+    runs_section,
+    scores_section,
+)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    result = argparse.ArgumentParser(prog="python -m mppi_zoo.report", description=__doc__)
+    result.add_argument(
+        "runs", nargs="+", type=Path, metavar="RUN", help="run folders, or folders of run folders"
+    )
+    result.add_argument("--out", type=Path, default=Path("report"), help="folder of the page")
+    result.add_argument("--title", default="", help="of the page")
+    result.add_argument(
+        "--published",
+        type=Path,
+        default=FOLDER,
+        help="folder of the published curves; those of the repository by default",
+    )
+    return result
+
+
+def build(
+    runs: Sequence[Path], out: Path, title: str = "", published_folder: Path = FOLDER
+) -> Path:
+    """Writes ``out/index.html``.
+
+    Returns:
+        The file.
+
+    Raises:
+        ValueError: none of the folders can be used; says why for each.
+    """
+    found = load_runs(runs)
+    if not found.runs:
+        reasons = "; ".join(f"{folder}: {reason}" for folder, reason in found.skipped.items())
+        raise ValueError(f"no run to report on: {reasons or 'the folders are empty'}")
+    published = load_published(folder=published_folder) if published_folder.is_dir() else None
+    if published is None:
+        found.notes.append(f"no published curves at {published_folder}: shown without them")
+    curves = schema.empty() if published is None else published
+    sections = [
+        runs_section(found),
+        curves_section(found, curves),
+        published_section(found, curves),
+        aggregates_section(found),
+        scores_section(found),
+        diagnostics_section(found),
+        speed_section(found),
+        configuration_section(found),
+        videos_section(found),
+    ]
+    tasks = sorted({run.record["task"] for run in found.runs})
+    labels = list(dict.fromkeys(run.label for run in found.runs))
+    lead = (
+        f"{count(len(found.runs), 'run')} of {count(len(labels), 'method')} on "
+        f"{count(len(tasks), 'task')}; {count(len(found.skipped), 'folder')} skipped."
+    )
+    name = title or ", ".join(tasks if len(tasks) <= 3 else [*tasks[:3], "…"])
+    text = html.page(name, lead, [section for section in sections if section is not None])
+    out.mkdir(parents=True, exist_ok=True)
+    file = out / "index.html"
+    file.write_text(text, encoding="utf-8")
+    for folder, reason in found.skipped.items():
+        print(f"skipped {folder}: {reason}", file=sys.stderr)
+    return file
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    args = parser().parse_args(argv)
+    try:
+        file = build(args.runs, args.out, args.title, args.published)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"{file} ({file.stat().st_size / 2**20:.1f} MiB)")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

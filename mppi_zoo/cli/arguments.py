@@ -1,0 +1,114 @@
+"""The command line of ``python -m mppi_zoo.run``: its options and what they stand for."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from mppi_zoo.config import gin_config as config
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser(
+        prog="python -m mppi_zoo.run", description="Train or evaluate an agent of the zoo."
+    )
+    p.add_argument(
+        "--gin",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="member, scale or environment file, by path or name; repeatable, later wins",
+    )
+    p.add_argument(
+        "--param",
+        action="append",
+        default=[],
+        metavar="BINDING",
+        help="a gin binding such as KLObjective.lam=0.1; repeatable",
+    )
+    p.add_argument(
+        "--import",
+        dest="imports",
+        action="append",
+        metavar="MODULE",
+        help="module that registers parts of your own; repeatable",
+    )
+    p.add_argument("--task", help="such as dmc:walker-walk, gym:Hopper-v5, my_module:MyEnv")
+    p.add_argument("--steps", type=int, help="agent steps to train")
+    p.add_argument("--seed", type=int, help="of the run; default: 1")
+    p.add_argument("--device", help="cpu, cuda, cuda:1, ...; default: cuda where present")
+    p.add_argument("--num-envs", type=int, help="environments stepped together; default: 1")
+    p.add_argument(
+        "--async-envs", action="store_true", default=None, help="a process for each environment"
+    )
+    p.add_argument("--out", type=Path, help="run folder; default: runs/<member>_<task>_...")
+    p.add_argument(
+        "--resume",
+        type=Path,
+        metavar="RUN_FOLDER",
+        help="go on from the newest checkpoint of a run that was stopped or killed",
+    )
+    p.add_argument(
+        "--continue",
+        dest="continued",
+        action="store_true",
+        help="with --out: resume the run there if there is one, else start it; for schedulers "
+        "that give the same command again",
+    )
+    p.add_argument(
+        "--force", action="store_true", help="with --resume: accept a changed configuration"
+    )
+    p.add_argument("--init-from", type=Path, metavar="FILE", help="start from this checkpoint")
+    p.add_argument("--eval", action="store_true", help="evaluate only, with --init-from")
+    p.add_argument("--show", action="store_true", help="print the full configuration and exit")
+    p.add_argument(
+        "--compile",
+        action="store_true",
+        default=None,
+        help="torch.compile the losses and the planner: some minutes at first, then "
+        "faster (docs/speed.md); needs a C++ compiler",
+    )
+    p.add_argument(
+        "--graphs",
+        action="store_true",
+        default=None,
+        help="on CUDA, run whole plans and updates as graphs without compiling them; --compile "
+        "does both (docs/gpu.md)",
+    )
+    p.add_argument("--no-video", action="store_true", default=None, help="film no evaluation")
+    p.add_argument("--wandb", metavar="PROJECT", help="log to Weights & Biases too")
+    p.add_argument("--quiet", action="store_true", help="no progress")
+    return p
+
+
+def pick_device(name: str | None) -> torch.device:
+    """The device asked for, or CUDA where present.
+
+    Raises:
+        ValueError: if it is unknown or absent.
+    """
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        found = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+        raise ValueError(
+            f"--device {name}: not available here ({str(error).splitlines()[0]}); "
+            f"found: {', '.join(found)}"
+        ) from error
+    return device
+
+
+def overrides(args: argparse.Namespace) -> list[str]:
+    """Bindings of the command line, macros from its options last."""
+    bindings = list(args.param)
+    if args.task is not None:
+        bindings.append(config.set_macro("task", args.task))
+    if args.steps is not None:
+        bindings.append(config.set_macro("steps", args.steps))
+    return bindings

@@ -1,0 +1,112 @@
+"""Taking up a run: what it was started with, and what may be different now."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from pathlib import Path
+from typing import Any
+
+from mppi_zoo.runs import folder as run_folder
+from mppi_zoo.runs.atomic import write_text
+
+# Options of the command line that a run keeps, and their values where nobody gives one.
+KEPT: dict[str, Any] = {
+    "seed": 1,
+    "num_envs": 1,
+    "async_envs": False,
+    "device": None,
+    "compile": False,
+    "graphs": False,
+    "no_video": False,
+    "wandb": None,
+    "imports": [],
+}
+FIXED = ("seed", "num_envs")  # what a run's state is made of
+EXACT = ("device", "compile", "graphs")  # what changes the last digits
+
+
+def settle(args: argparse.Namespace) -> dict[str, Any] | None:
+    """Fill in the options that the command line leaves out: from the run to take up, or defaults.
+
+    Returns:
+        The record of the run to take up; None for a new one.
+
+    Raises:
+        FileNotFoundError: there is no such run.
+        ValueError: it cannot be taken up with these options.
+    """
+    if args.continued:
+        if args.out is None:
+            raise ValueError("--continue needs --out FOLDER: the run to take up, or to start there")
+        if args.resume is None and (args.out / run_folder.RUN_FILE).is_file():
+            args.resume = args.out
+    if args.resume is None:
+        if not args.gin:
+            raise ValueError("--gin FILE is missing: name a member, or a run with --resume FOLDER")
+        before = {}
+        record = None
+    else:
+        if args.eval or (args.out not in (None, args.resume)):
+            raise ValueError(
+                "--resume goes on in the run's own folder: no --out, no --eval with it"
+            )
+        record = run_folder.read(args.resume)
+        before = record.get("options")
+        if before is None:
+            raise ValueError(
+                f"{args.resume} was written by a version of mppi_zoo that kept no checkpoints: "
+                "start a new run with --init-from this folder"
+            )
+    for name in FIXED:
+        given = getattr(args, name)
+        if given is not None and name in before and given != before[name]:
+            raise ValueError(
+                f"--{name.replace('_', '-')} {given}: the run in {args.resume} has "
+                f"{before[name]}, which cannot change"
+            )
+    args.changed = [
+        f"--{name}: {before[name]} -> {getattr(args, name)}"
+        for name in EXACT
+        if name in before and getattr(args, name) not in (None, before[name])
+    ]
+    for name, default in KEPT.items():
+        if getattr(args, name) is None:
+            setattr(args, name, before.get(name, default))
+    return record
+
+
+def options(args: argparse.Namespace, device: str) -> dict[str, Any]:
+    """What ``run.json`` keeps of the options."""
+    return {**{name: getattr(args, name) for name in KEPT}, "device": device}
+
+
+def accept(folder: Path, operative: str, changed: list[str], force: bool) -> str:
+    """Compare the configuration with that of the run to take up.
+
+    Returns:
+        The differences, empty if there are none.
+
+    Raises:
+        ValueError: there are, and ``force`` is not given; shows them.
+    """
+    before = (folder / run_folder.CONFIG_FILE).read_text(encoding="utf-8")
+    lines = difflib.unified_diff(
+        before.splitlines(), operative.splitlines(), "the run", "now", lineterm="", n=0
+    )
+    difference = "\n".join([*(line for line in lines if not line.startswith("@@")), *changed])
+    if difference and not force:
+        raise ValueError(
+            f"the configuration differs from that of the run in {folder}:\n{difference}\n"
+            "With --force the run goes on with the new one"
+        )
+    return difference
+
+
+def keep_config(folder: Path, operative: str, step: int) -> None:
+    """Replace the run's configuration; the one before stays beside it, named by the step."""
+    current = folder / run_folder.CONFIG_FILE
+    before = current.read_text(encoding="utf-8")
+    if before != operative:
+        write_text(folder / f"config_until_{step}.gin", before)
+        write_text(current, operative)

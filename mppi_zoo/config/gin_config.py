@@ -1,0 +1,199 @@
+"""Gin at the edge: files and bindings in, one :class:`Experiment` of parts out.
+
+Gin itself lets an unused binding or a mistyped macro pass in silence; here both are errors.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gin
+from gin import config as gin_config
+
+from mppi_zoo.agent import agent as _agent  # noqa: F401  (registers the parts by import)
+from mppi_zoo.agent.agent import POMPCAgent
+from mppi_zoo.config.paths import find_gin, gin_folder
+from mppi_zoo.envs import EnvOptions
+from mppi_zoo.objective import divergence as _divergence  # noqa: F401
+from mppi_zoo.training.options import TrainingOptions
+from mppi_zoo.training.reanalysis import NoReanalysis, Reanalysis
+
+
+@gin.register
+@dataclass(frozen=True)
+class Experiment:
+    """The parts of a run: what a configuration chooses.
+
+    Attributes:
+        task: name of the environment, see :func:`mppi_zoo.envs.make`.
+        agent: (spec, device=, dtype=) -> :class:`POMPCAgent`.
+        env: how the environment is wrapped.
+        training: schedule and sizes of the training loop.
+        reanalysis: refreshes stored planner distributions.
+    """
+
+    task: str
+    agent: Callable[..., POMPCAgent]
+    env: EnvOptions
+    training: TrainingOptions
+    reanalysis: Reanalysis | NoReanalysis
+
+
+def parse(
+    files: Sequence[str], params: Sequence[str] = (), imports: Sequence[str] = ()
+) -> Experiment:
+    """Read gin files, then bindings (later ones win), and build the experiment's parts.
+
+    Args:
+        files: names or paths, resolved by :func:`mppi_zoo.config.paths.find_gin`.
+        params: bindings such as ``"KLObjective.lam=0.1"``.
+        imports: modules outside the package that register parts of their own.
+
+    Raises:
+        FileNotFoundError: for an unknown file; names the known ones.
+        ValueError: for an unknown part or parameter, or one that cannot be parsed.
+    """
+    gin.clear_config()
+    for module in imports:
+        _import(module)
+    paths = [find_gin(name) for name in files]
+    gin.add_config_file_search_path(str(gin_folder()))
+    for path in paths:
+        gin.add_config_file_search_path(str(path.parent))
+    logging.disable(logging.ERROR)  # gin reports each place that it tries for an include
+    try:
+        # not finalized: that would lock gin, and a notebook could register no part after a run
+        gin.parse_config_files_and_bindings(
+            [str(path) for path in paths], list(params), finalize_config=False
+        )
+        return gin.get_configurable(Experiment)()
+    except (ValueError, SyntaxError, TypeError, OSError) as error:
+        raise ValueError(f"{_plain(error)}{_suggest(str(error))}") from error
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _import(module: str) -> None:
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        importlib.import_module(module)
+    except ImportError as error:
+        raise ValueError(
+            f"--import {module}: {error}; give a module importable from here or installed"
+        ) from error
+
+
+def _plain(error: BaseException) -> str:
+    return str(error).strip() or type(error).__name__
+
+
+def registered_parts() -> list[str]:
+    """Names of all parts that a configuration may use."""
+    selectors = gin_config._REGISTRY.items()
+    return sorted(
+        configurable.name
+        for _, configurable in selectors
+        if not configurable.module.startswith("gin")
+    )
+
+
+def _suggest(message: str) -> str:
+    known = registered_parts()
+    words = {word.strip("'\".@()`,:").split(".")[0] for word in message.split()}
+    near = sorted({n for w in words for n in difflib.get_close_matches(w, known, 3, 0.75)} - words)
+    if "No configurable matching" in message or "configurable" in message:
+        hint = f" Did you mean {', '.join(near)}?" if near else ""
+        return f"{hint} Known parts: {', '.join(known)}."
+    return ""
+
+
+def own_text(files: Sequence[str], params: Sequence[str]) -> str:
+    """The user's part of a configuration: bindings, and files that do not come with the package."""
+    shipped = gin_folder().resolve()
+    own = [p for p in map(find_gin, files) if not p.resolve().is_relative_to(shipped)]
+    return "\n".join([*params, *(path.read_text() for path in own)])
+
+
+def dead_bindings(within: str = "") -> list[str]:
+    """Names of the bindings that no part has read; call it when all parts are built.
+
+    Args:
+        within: only those in this text. With an override that replaces a part, the shipped
+            bindings of the part it replaced are dead, and rightly so.
+    """
+    known_macros = _shipped_macros()
+    dead = []
+    for (scope, selector), bindings in gin_config._CONFIG.items():
+        used = gin_config._OPERATIVE_CONFIG.get((scope, selector), {})
+        short = selector.rsplit(".", 1)[-1]
+        for parameter in bindings.keys() - used.keys():
+            if selector != "gin.macro":
+                dead.append(f"{short}.{parameter}")
+            elif scope not in known_macros:
+                dead.append(scope)
+    return sorted(name for name in dead if not within or name in within)
+
+
+def _shipped_macros() -> set[str]:
+    lines = (gin_folder() / "base.gin").read_text().splitlines()
+    names = (line.split("=")[0].strip() for line in lines if "=" in line and line[0] not in "# ")
+    return {name for name in names if name.isidentifier()}
+
+
+def check_macros(params: Sequence[str], files: Sequence[str] = ()) -> None:
+    """Raise for a binding of a macro that neither the shipped files nor the user's own have.
+
+    What :func:`check_dead_bindings` finds only when all parts are built is here found before.
+
+    Raises:
+        ValueError: naming it, with the nearest valid names.
+    """
+    known = _shipped_macros()
+    own = own_text(files, ())
+    for binding in params:
+        name = binding.split("=")[0].strip()
+        if "." not in name and name not in known and f"%{name}" not in own:
+            near = difflib.get_close_matches(name, sorted(known), 2)
+            hint = f" Did you mean {', '.join(near)}?" if near else ""
+            raise ValueError(
+                f"there is no macro {name}.{hint} The macros are {', '.join(sorted(known))}; "
+                "a parameter of a part has its name before it, such as KLObjective.lam"
+            )
+
+
+def check_dead_bindings(files: Sequence[str], params: Sequence[str]) -> None:
+    """Raise for bindings that nothing used, with the nearest valid names.
+
+    Raises:
+        ValueError: naming each of them.
+    """
+    dead = dead_bindings(within=own_text(files, params))
+    if not dead:
+        return
+    parts = sorted({s.rsplit(".", 1)[-1] for (_, s) in gin_config._OPERATIVE_CONFIG} - {"macro"})
+    macros = sorted(_shipped_macros())
+    near = {n for name in dead for n in difflib.get_close_matches(name, macros, 2)}
+    hint = f" Did you mean {', '.join(sorted(near))}?" if near else ""
+    raise ValueError(
+        f"bindings that nothing uses: {', '.join(dead)}.{hint} The parts of this "
+        f"configuration are {', '.join(parts)}; the macros are {', '.join(macros)}. Correct or "
+        "remove them."
+    )
+
+
+def operative_config() -> str:
+    """The full configuration as used, defaults included; parses back to the same experiment."""
+    return gin.operative_config_str(max_line_length=100)
+
+
+def set_macro(name: str, value: Any) -> str:
+    """A binding that sets a macro, as text for :func:`parse`."""
+    return f"{name} = {value!r}"

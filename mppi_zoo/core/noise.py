@@ -1,0 +1,131 @@
+"""Randomness as data: the records of every draw of a plan and of an update, drawn from a generator.
+
+Given as records, the draws can be replayed exactly (golden numbers), compiled around, or shared
+between two agents under comparison.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mppi_zoo.core.types import PlanNoise, UpdateNoise
+
+
+def generator_for(seed: int, purpose: str, device: torch.device | str = "cpu") -> torch.Generator:
+    """A generator of its own for each purpose, so that drawing for one never shifts another."""
+    words = np.random.SeedSequence([seed, zlib.crc32(purpose.encode())]).generate_state(2)
+    return torch.Generator(device).manual_seed(int(words[0]) << 31 | int(words[1]) >> 1)
+
+
+def numpy_generator_for(seed: int, purpose: str) -> np.random.Generator:
+    """As :func:`generator_for`, for NumPy."""
+    return np.random.default_rng([seed, zlib.crc32(purpose.encode())])
+
+
+def draw_pairs(count: int, heads: int, generator: torch.Generator | None) -> Tensor:
+    """``count`` pairs of different critic heads, uniform, [count, 2] int64."""
+    device = None if generator is None else generator.device
+    uniform = torch.rand(count, heads, generator=generator, device=device)
+    return uniform.argsort(-1)[:, :2]
+
+
+def dropout_mask(
+    shape: tuple[int, ...], rate: float, generator: torch.Generator, dtype: torch.dtype
+) -> Tensor:
+    """Multiplicative mask, 0 with probability ``rate``, else 1/(1 - rate).
+
+    The gaps between zeros are geometric, so only about size * rate numbers are drawn,
+    not one an element: exact, and an order of magnitude cheaper at the usual rate of 0.01.
+    """
+    size = math.prod(shape)
+    device = generator.device
+    # eight standard deviations above the expected number of zeros
+    draws = math.ceil(size * rate + 8 * math.sqrt(size * rate) + 8)
+    uniform = torch.rand(draws, generator=generator, device=device, dtype=torch.float64)
+    gaps = torch.floor(torch.log1p(-uniform) / math.log1p(-rate)).long() + 1
+    zeros = (gaps.cumsum(0) - 1).clamp(max=size)
+    mask = torch.full((size + 1,), 1 / (1 - rate), dtype=dtype, device=device)
+    return mask.index_fill_(0, zeros, 0.0)[:size].view(shape)
+
+
+def draw_plan_noise(
+    *,
+    horizon: int,
+    batch: int,
+    samples: int,
+    policy_samples: int,
+    elites: int,
+    iterations: int,
+    action_dim: int,
+    heads: int,
+    generator: torch.Generator | None,
+    dtype: torch.dtype,
+) -> PlanNoise:
+    """Draw a :class:`PlanNoise` (shapes there); without a generator, from torch's own."""
+    device = None if generator is None else generator.device
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator, device=device, dtype=dtype)
+
+    exponential = torch.empty(batch, elites, device=device, dtype=dtype)
+    return PlanNoise(
+        policy=normal(horizon, batch, policy_samples, action_dim),
+        candidates=normal(iterations, horizon, batch, samples - policy_samples, action_dim),
+        terminal=normal(iterations, batch, samples, action_dim),
+        heads=draw_pairs(iterations, heads, generator),
+        pick=exponential.exponential_(generator=generator),
+        action=normal(batch, action_dim),
+    )
+
+
+def noise_of(noise: PlanNoise, states: Tensor) -> PlanNoise:
+    """The draws of some of the states, numbered in ``states`` [b] int64."""
+    return PlanNoise(
+        policy=noise.policy.index_select(1, states),
+        candidates=noise.candidates.index_select(2, states),
+        terminal=noise.terminal.index_select(1, states),
+        heads=noise.heads,
+        pick=noise.pick[states],
+        action=noise.action[states],
+    )
+
+
+def draw_update_noise(
+    *,
+    window: int,
+    batch: int,
+    action_dim: int,
+    heads: int,
+    hidden: int,
+    dropout: float,
+    target_steps: int,
+    baseline: bool,
+    generator: torch.Generator,
+    dtype: torch.dtype,
+) -> UpdateNoise:
+    """Draw an :class:`UpdateNoise` (shapes there); ``baseline``: whether its mask is needed."""
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator, device=generator.device, dtype=dtype)
+
+    def keep(count: int, length: int) -> Tensor | None:
+        if dropout == 0:
+            return None
+        return dropout_mask((count, length, batch, hidden), dropout, generator, dtype)
+
+    pairs = draw_pairs(3, heads, generator)
+    return UpdateNoise(
+        target_policy=normal(target_steps, window, batch, action_dim),
+        target_heads=pairs[0],
+        policy=normal(window + 1, batch, action_dim),
+        policy_heads=pairs[1],
+        baseline_heads=pairs[2],
+        value_keep=keep(heads, window),
+        policy_keep=keep(2, window + 1),
+        baseline_keep=keep(2, window) if baseline else None,
+    )

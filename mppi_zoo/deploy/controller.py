@@ -1,0 +1,93 @@
+"""A trained agent for any program: ``mppi_zoo.load(RUN_FOLDER).act(obs)``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mppi_zoo.agent.actor import Actor, finite_action
+from mppi_zoo.agent.agent import POMPCAgent
+from mppi_zoo.agent.checkpoint import load_agent
+from mppi_zoo.config import gin_config as config
+from mppi_zoo.core.noise import generator_for
+from mppi_zoo.core.types import EnvSpec
+from mppi_zoo.runs import folder as run_folder
+
+
+class Controller:
+    """Acts with a trained agent, one observation at a time.
+
+    Args:
+        agent: trained.
+        action_low, action_high: [A] the environment's own bounds, for ``act(..., native=True)``.
+        seed: of the planner's draws.
+    """
+
+    def __init__(
+        self,
+        agent: POMPCAgent,
+        action_low: np.ndarray,
+        action_high: np.ndarray,
+        seed: int = 0,
+    ):
+        self.agent = agent
+        self.action_low, self.action_high = action_low, action_high
+        self._actor = Actor(agent, 1, generator_for(seed, "deployment", agent.device))
+
+    def reset(self) -> None:
+        """Call at the start of an episode: the planner forgets its last plan."""
+        self._actor.reset()
+
+    def act(self, obs: np.ndarray, *, native: bool = False, planner: bool = True) -> np.ndarray:
+        """The action [A] for an observation, flattened to [O].
+
+        Args:
+            native: in the environment's own units instead of [-1, 1].
+            planner: plan (default), or ask the bare policy, which is many times faster.
+
+        Raises:
+            ValueError: if the observation has another size.
+        """
+        flat = np.asarray(obs, dtype=np.float32).reshape(1, -1)
+        if flat.shape[1] != self.agent.spec.obs_dim:
+            raise ValueError(
+                f"observation has {flat.shape[1]} numbers, the agent was trained on "
+                f"{self.agent.spec.obs_dim}: flatten it as mppi_zoo.envs.make does"
+            )
+        if planner:
+            action = self._actor.act(flat, greedy=True)[0][0]
+        else:
+            action = finite_action(self.agent.policy_action(self.agent.tensor(flat)))[0]
+        if not native:
+            return action
+        return self.action_low + 0.5 * (action + 1) * (self.action_high - self.action_low)
+
+
+def load(
+    folder: str | Path, *, best: bool = True, device: str | torch.device = "cpu"
+) -> Controller:
+    """The agent of a run folder, ready to act; no environment is needed.
+
+    Args:
+        folder: what ``python -m mppi_zoo.run`` wrote.
+        best: the agent with the best evaluation, else the last one.
+        device: where to compute.
+
+    Raises:
+        FileNotFoundError: if the folder is no run folder or holds no agent yet.
+        ValueError: if its files are damaged.
+    """
+    folder = Path(folder)
+    record = run_folder.read(folder)
+    experiment = config.parse(
+        [str((folder / run_folder.CONFIG_FILE).resolve())], imports=record["imports"]
+    )
+    agent = experiment.agent(EnvSpec(**record["spec"]), device=device)
+    best_file = folder / "checkpoints" / "best.pt"
+    load_agent(best_file if best and best_file.is_file() else folder, agent)
+    bounds = record["action_bounds"]
+    return Controller(
+        agent, np.asarray(bounds["low"], np.float32), np.asarray(bounds["high"], np.float32)
+    )

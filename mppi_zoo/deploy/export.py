@@ -1,0 +1,87 @@
+"""A trained agent as programs that plain torch loads: ``python -m mppi_zoo.export RUN_FOLDER``.
+
+``policy.pt2``: observations [1, O] -> action [1, A] in [-1, 1].
+``planner.pt2``: observations [1, O] and the last plan [H, 1, A] (zeros at the start of an episode)
+-> the action [1, A] without exploration noise, and the plan for the next call. Its draws come from
+torch's own generator, so that ``torch.manual_seed`` repeats them.
+
+    policy = torch.export.load("policy.pt2").module()
+    action = policy(obs)
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from mppi_zoo.agent.agent import POMPCAgent
+from mppi_zoo.deploy.controller import load
+
+
+class PolicyProgram(nn.Module):
+    """The bare policy's deterministic action."""
+
+    def __init__(self, agent: POMPCAgent):
+        super().__init__()
+        self.world_model, self.policy = agent.world_model, agent.policy
+
+    def forward(self, obs: Tensor) -> Tensor:
+        """obs [B, O] -> action [B, A]."""
+        return self.policy.mode(self.world_model.encode(obs))
+
+
+class PlannerProgram(nn.Module):
+    """The planner with its networks, as the agent would act without exploration noise."""
+
+    def __init__(self, agent: POMPCAgent):
+        super().__init__()
+        self.encoder = agent.world_model.encoder
+        self.networks = nn.ModuleList(agent.refreshed_networks())  # what the model below calls
+        self.draw, self.planner = agent.draw_plan_noise, agent.planner
+        self.model = agent.planning_model()
+
+    def forward(self, obs: Tensor, plan: Tensor) -> tuple[Tensor, Tensor]:
+        """obs [B, O], the last plan [H, B, A] -> (action [B, A], plan [H, B, A])."""
+        noise = self.draw(obs.shape[0], None)
+        z = self.encoder(obs)
+        result = self.planner.plan(z, self.model, noise, warm_start=plan, greedy=True)
+        return result.action, result.mean
+
+
+@torch.no_grad()
+def save(agent: POMPCAgent, folder: Path, states: int = 1) -> tuple[Path, Path]:
+    """Write ``policy.pt2`` and ``planner.pt2`` for so many states at a time; returns their paths.
+
+    Raises:
+        ValueError: if the agent is compiled: what is exported is its eager program.
+    """
+    if agent.compiled:
+        raise ValueError("the agent is compiled; call agent.uncompile() before exporting it")
+    obs = torch.zeros(states, agent.spec.obs_dim, dtype=agent.dtype, device=agent.device)
+    plan = obs.new_zeros(agent.planner.horizon, states, agent.spec.action_dim)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = folder / "policy.pt2", folder / "planner.pt2"
+    programs = (PolicyProgram(agent), (obs,)), (PlannerProgram(agent), (obs, plan))
+    for path, (program, example) in zip(paths, programs, strict=True):
+        torch.export.save(torch.export.export(program, example), path)
+    return paths
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m mppi_zoo.export", description=__doc__)
+    parser.add_argument("run", type=Path, help="run folder")
+    parser.add_argument("--out", type=Path, help="where to write; default: RUN/exported")
+    parser.add_argument("--last", action="store_true", help="the last agent, not the best")
+    args = parser.parse_args(argv)
+    agent = load(args.run, best=not args.last).agent
+    for path in save(agent, args.out or args.run / "exported"):
+        print(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+"""Critic ensembles over (z, a) or over z: value, target, loss (spec sections 2 and 5)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import gin
+import torch
+from torch import Tensor, nn
+
+from mppi_zoo.core.math import pair_mean, pair_min, temporal_weights
+from mppi_zoo.core.types import Batch, EnvSpec
+from mppi_zoo.networks.layers import EnsembleMLP, Init, TwoHot, polyak_, truncated_normal_init
+from mppi_zoo.networks.policy import Policy
+from mppi_zoo.networks.world_model import WorldModel
+
+PairReduction = Callable[[Tensor], Tensor]
+
+
+class Critic(nn.Module):
+    """What Q and V share: an online ensemble, its Polyak-averaged target, the two-hot loss.
+
+    Args:
+        in_dim: width of the ensemble's input.
+        heads: K, at least 2.
+        dropout: rate in the first hidden layer of the online heads.
+        hidden_init: initialisation of the two hidden layers.
+        target_pair: reduction of the two drawn target heads.
+        policy_pair: reduction of the two drawn heads that the policy maximises.
+        target_rate: Polyak rate of the target copy.
+    """
+
+    target_steps: int = 1
+
+    def __init__(
+        self,
+        in_dim: int,
+        mlp_dim: int,
+        heads: int,
+        dropout: float,
+        hidden_init: Init,
+        target_pair: PairReduction,
+        policy_pair: PairReduction,
+        target_rate: float,
+    ):
+        super().__init__()
+        if heads < 2:
+            raise ValueError(f"critic heads = {heads}: pairs are drawn, so at least 2 are needed")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"critic dropout = {dropout}: expected a rate in [0, 1)")
+        self.heads, self.dropout, self.mlp_dim = heads, dropout, mlp_dim
+        self.target_pair, self.policy_pair = target_pair, policy_pair
+        self.target_rate = target_rate
+        self.two_hot = TwoHot()
+        self.online = EnsembleMLP(heads, in_dim, mlp_dim, self.two_hot.bins, hidden_init)
+        self.target_net = copy.deepcopy(self.online).requires_grad_(False)
+
+    def loss_from_input(self, x: Tensor, target: Tensor, rho: float, keep: Tensor | None) -> Tensor:
+        """(1/(T K)) sum_k sum_t rho^t mean_B CE: x [T, B, in], target [T, B] -> 0-d."""
+        weights = temporal_weights(rho, x.shape[0], x)
+        entropy = self.two_hot.cross_entropy(self.online(x, keep=keep), target)
+        return (weights * entropy.mean(2)).mean()
+
+    def update_target(self) -> None:
+        """target <- target + rate (online - target)."""
+        polyak_(self.target_net, self.online, self.target_rate)
+
+
+@gin.register
+class QCritic(Critic):
+    """Action values with a model-free one-step target."""
+
+    def __init__(
+        self,
+        spec: EnvSpec,
+        latent_dim: int,
+        mlp_dim: int = 512,
+        heads: int = 5,
+        dropout: float = 0.01,
+        hidden_init: Init = truncated_normal_init,
+        target_pair: PairReduction = pair_min,
+        policy_pair: PairReduction = pair_mean,
+        target_rate: float = 0.01,
+    ):
+        super().__init__(
+            latent_dim + spec.action_dim,
+            mlp_dim,
+            heads,
+            dropout,
+            hidden_init,
+            target_pair,
+            policy_pair,
+            target_rate,
+        )
+
+    def state_value(
+        self, z: Tensor, policy: Policy, model: WorldModel, noise: Tensor, heads: Tensor
+    ) -> Tensor:
+        """The planner's terminal value: mean of two online heads of Q(z, a ~ pi), [...]."""
+        x = torch.cat([z, policy.act(z, noise)], -1)
+        return pair_mean(self.two_hot.decode(self.online(x, heads)))
+
+    def q(
+        self, z: Tensor, action: Tensor, model: WorldModel, heads: Tensor, keep: Tensor | None
+    ) -> Tensor:
+        """What the policy maximises at z [..., Z], action [..., A]: [...]."""
+        x = torch.cat([z, action], -1)
+        return self.policy_pair(self.two_hot.decode(self.online(x, heads, keep)))
+
+    def target(
+        self,
+        batch: Batch,
+        latents: Tensor,
+        policy: Policy,
+        model: WorldModel,
+        noise: Tensor,
+        heads: Tensor,
+    ) -> Tensor:
+        """y_t = r_t + gamma (1 - terminated_t) * pair(target Q(z'_{t+1}, a' ~ pi)), [T, B].
+
+        Args:
+            latents: [T+1, B, Z] encoded observations.
+            noise: [1, T, B, A] policy noise.
+            heads: [2] drawn heads.
+        """
+        z = latents[1:]
+        x = torch.cat([z, policy.act(z, noise[0])], -1)
+        value = self.target_pair(self.two_hot.decode(self.target_net(x, heads)))
+        return batch.reward + model.discount * (1 - batch.terminated) * value
+
+    def loss(
+        self, zs: Tensor, action: Tensor, target: Tensor, rho: float, keep: Tensor | None
+    ) -> Tensor:
+        """Two-hot regression at zs [T, B, Z], action [T, B, A] to target [T, B]: 0-d."""
+        return self.loss_from_input(torch.cat([zs, action], -1), target, rho, keep)
+
+
+@gin.register
+class VCritic(Critic):
+    """State values with a model-based on-policy target of ``target_steps`` model steps (BMPC)."""
+
+    def __init__(
+        self,
+        spec: EnvSpec,
+        latent_dim: int,
+        mlp_dim: int = 512,
+        heads: int = 2,
+        dropout: float = 0.01,
+        hidden_init: Init = truncated_normal_init,
+        target_pair: PairReduction = pair_mean,
+        policy_pair: PairReduction = pair_mean,
+        target_rate: float = 0.01,
+        target_steps: int = 1,
+    ):
+        del spec
+        if target_steps < 1:
+            raise ValueError(f"VCritic.target_steps = {target_steps}: expected at least 1")
+        super().__init__(
+            latent_dim, mlp_dim, heads, dropout, hidden_init, target_pair, policy_pair, target_rate
+        )
+        self.target_steps = target_steps
+
+    def state_value(
+        self, z: Tensor, policy: Policy, model: WorldModel, noise: Tensor, heads: Tensor
+    ) -> Tensor:
+        """The planner's terminal value: mean of two online heads of V(z), [...]."""
+        return pair_mean(self.two_hot.decode(self.online(z, heads)))
+
+    def q(
+        self, z: Tensor, action: Tensor, model: WorldModel, heads: Tensor, keep: Tensor | None
+    ) -> Tensor:
+        """The model's own one-step value r(z, a) + discount * pair(V(d(z, a))), [...]."""
+        step = model.step(z, action)
+        value = self.policy_pair(self.two_hot.decode(self.online(step.z, heads, keep)))
+        return step.reward + step.discount * value
+
+    def target(
+        self,
+        batch: Batch,
+        latents: Tensor,
+        policy: Policy,
+        model: WorldModel,
+        noise: Tensor,
+        heads: Tensor,
+    ) -> Tensor:
+        """n model steps on policy from the encoded state, then pair(target V), [T, B].
+
+        Args:
+            latents: [T+1, B, Z] encoded observations.
+            noise: [n, T, B, A] policy noise.
+            heads: [2] drawn heads.
+        """
+        z = latents[:-1]
+        total, discount = torch.zeros_like(batch.reward), torch.ones_like(batch.reward)
+        for epsilon in noise.unbind(0):
+            z, reward, step_discount = model.step(z, policy.act(z, epsilon))
+            total = total + discount * reward
+            discount = discount * step_discount
+        value = self.target_pair(self.two_hot.decode(self.target_net(z, heads)))
+        return total + discount * value
+
+    def loss(
+        self, zs: Tensor, action: Tensor, target: Tensor, rho: float, keep: Tensor | None
+    ) -> Tensor:
+        """Two-hot regression at zs [T, B, Z] to target [T, B]: 0-d."""
+        del action
+        return self.loss_from_input(zs, target, rho, keep)

@@ -1,0 +1,256 @@
+"""Network parts: hidden block, latent norm, MLP, ensemble, two-hot head (spec section 2)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import gin
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mppi_zoo.compute.activations import group_softmax, mish
+from mppi_zoo.compute.linear import ensemble_linear, linear
+from mppi_zoo.core.math import symexp, symlog
+
+Init = Callable[[Tensor, Tensor], None]
+
+
+@gin.register
+def truncated_normal_init(weight: Tensor, bias: Tensor) -> None:
+    """Weights normal with std 0.02, biases 0, in place: the family's initialisation."""
+    nn.init.trunc_normal_(weight, std=0.02)
+    nn.init.zeros_(bias)
+
+
+@gin.register
+def uniform_fan_in_init(weight: Tensor, bias: Tensor) -> None:
+    """Weights and biases uniform in +-1/sqrt(fan_in), in place: PyTorch's default for Linear.
+
+    BMPC's program leaves the critics' hidden layers so (spec section 2, "Trap").
+    """
+    bound = 1 / math.sqrt(weight.shape[-1])
+    nn.init.uniform_(weight, -bound, bound)
+    nn.init.uniform_(bias, -bound, bound)
+
+
+def zero_init(weight: Tensor, bias: Tensor) -> None:
+    """All zero, in place: last layers of reward and critics."""
+    nn.init.zeros_(weight)
+    nn.init.zeros_(bias)
+
+
+class SimNorm(nn.Module):
+    """Softmax within groups of neighbouring channels: [..., Z] -> [..., Z].
+
+    Raises:
+        ValueError: if ``dim`` is not a multiple of ``group``.
+    """
+
+    def __init__(self, dim: int, group: int = 8):
+        super().__init__()
+        if dim % group:
+            raise ValueError(
+                f"SimNorm: latent size {dim} is not a multiple of the group size {group}; "
+                f"choose a multiple of {group}, for example {math.ceil(dim / group) * group}"
+            )
+        self.group = group
+
+    def forward(self, x: Tensor) -> Tensor:
+        return group_softmax(x, self.group)
+
+
+LatentNorm = Callable[[int, int], nn.Module]
+
+
+@gin.register
+def simnorm(latent_dim: int, action_dim: int, group: int = 8) -> nn.Module:
+    """SimNorm whatever the action size: every member but BOOM."""
+    del action_dim
+    return SimNorm(latent_dim, group)
+
+
+@gin.register
+def simnorm_unless_medium_action(
+    latent_dim: int, action_dim: int, group: int = 8, low: int = 24, high: int = 48
+) -> nn.Module:
+    """BOOM's rule: no SimNorm where low <= A <= high, which leaves the LayerNorm alone."""
+    return nn.Identity() if low <= action_dim <= high else SimNorm(latent_dim, group)
+
+
+class Linear(nn.Linear):
+    """A product in the dtype of its weights."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return linear(x.to(self.weight.dtype), self.weight, self.bias)
+
+
+class Dense(Linear):
+    """Linear -> LayerNorm -> activation, the block that every network repeats.
+
+    The norm and what follows it work in the dtype of the norm's own parameters.
+    """
+
+    def __init__(self, in_dim: int, out_dim: int, activation: Callable[[Tensor], Tensor] = mish):
+        super().__init__(in_dim, out_dim)
+        self.ln = nn.LayerNorm(out_dim)
+        self.activation = activation
+        truncated_normal_init(self.weight, self.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._finish(super().forward(x))
+
+    def joint(self, z: Tensor, action: Tensor) -> Tensor:
+        """The block at [z, action]; where many actions share one z, [..., 1, Z], its part of the
+        product is computed once."""
+        if z.shape[:-1] == action.shape[:-1]:
+            return self(torch.cat([z, action], -1))
+        weight, width = self.weight, z.shape[-1]
+        shared = linear(z.to(weight.dtype), weight[:, :width], self.bias)
+        return self._finish(shared + linear(action.to(weight.dtype), weight[:, width:]))
+
+    def _finish(self, y: Tensor) -> Tensor:
+        return self.activation(self.ln(y.to(self.ln.weight.dtype)))
+
+
+class MLP(nn.Sequential):
+    """Hidden blocks and an output layer."""
+
+    def joint(self, z: Tensor, action: Tensor) -> Tensor:
+        """The network at [z, action]: z [..., Z] or [..., 1, Z], action [..., A]."""
+        first, *others = self
+        y = first.joint(z, action)  # pyright: ignore[reportCallIssue]
+        for layer in others:
+            y = layer(y)
+        return y
+
+
+def mlp(
+    in_dim: int,
+    hidden: Sequence[int],
+    out_dim: int,
+    *,
+    out_norm: nn.Module | None = None,
+    out_init: Init = truncated_normal_init,
+) -> MLP:
+    """Hidden blocks, then a plain Linear, or Linear -> LayerNorm -> ``out_norm`` where given."""
+    dims = [in_dim, *hidden]
+    layers: list[nn.Module] = [Dense(a, b) for a, b in zip(dims, dims[1:], strict=False)]
+    if out_norm is not None:
+        return MLP(*layers, Dense(dims[-1], out_dim, activation=out_norm))
+    last = Linear(dims[-1], out_dim)
+    out_init(last.weight, last.bias)
+    return MLP(*layers, last)
+
+
+class EnsembleDense(nn.Module):
+    """E linear layers as one product, with LayerNorm and Mish unless it is the last layer."""
+
+    def __init__(self, heads: int, in_dim: int, out_dim: int, *, last: bool, init: Init):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(heads, out_dim, in_dim))
+        self.bias = nn.Parameter(torch.empty(heads, out_dim))
+        for weight, bias in zip(self.weight.data, self.bias.data, strict=True):
+            init(weight, bias)
+        self.ln = None if last else nn.ParameterDict()
+        if self.ln is not None:
+            self.ln["weight"] = nn.Parameter(torch.ones(heads, out_dim))
+            self.ln["bias"] = nn.Parameter(torch.zeros(heads, out_dim))
+
+    def forward(self, x: Tensor, heads: Tensor | None, keep: Tensor | None) -> Tensor:
+        """x [e, n, in] -> [e, n, out], through the heads named (all where None)."""
+
+        def chosen(parameter: Tensor) -> Tensor:
+            return parameter if heads is None else parameter.index_select(0, heads)
+
+        x = x.to(self.weight.dtype)
+        y = ensemble_linear(x, chosen(self.weight), chosen(self.bias))
+        if self.ln is None:
+            return y
+        y = y.to(self.ln["weight"].dtype)
+        y = y if keep is None else y * keep
+        y = F.layer_norm(y, y.shape[-1:])
+        gain, shift = chosen(self.ln["weight"]), chosen(self.ln["bias"])
+        return mish(torch.addcmul(shift.unsqueeze(1), y, gain.unsqueeze(1)))
+
+
+class EnsembleMLP(nn.Module):
+    """K critics of two hidden layers with stacked parameters (leading axis E).
+
+    Only the heads asked for are computed: the planner and the targets need two of five.
+    """
+
+    def __init__(self, heads: int, in_dim: int, hidden: int, out_dim: int, hidden_init: Init):
+        super().__init__()
+        self.heads = heads
+        self.hidden = hidden
+        self.layers = nn.ModuleList(
+            [
+                EnsembleDense(heads, in_dim, hidden, last=False, init=hidden_init),
+                EnsembleDense(heads, hidden, hidden, last=False, init=hidden_init),
+                EnsembleDense(heads, hidden, out_dim, last=True, init=zero_init),
+            ]
+        )
+
+    def forward(self, x: Tensor, heads: Tensor | None = None, keep: Tensor | None = None) -> Tensor:
+        """x [..., in] -> [e, ..., out]; ``keep`` [e, ..., M] masks the first hidden layer."""
+        count = self.heads if heads is None else heads.shape[0]
+        y = x.flatten(0, -2).expand(count, -1, -1)
+        if keep is not None:
+            keep = keep.flatten(1, -2)
+        for layer in self.layers:
+            y = layer(y, heads, keep)
+            keep = None
+        return y.unflatten(1, x.shape[:-1])
+
+
+@torch.no_grad()
+def polyak_(target: nn.Module, source: nn.Module, rate: float) -> None:
+    """target <- target + rate (source - target), parameter by parameter, in place."""
+    ours, theirs = list(target.parameters()), list(source.parameters())
+    torch._foreach_lerp_(ours, theirs, rate)  # pyright: ignore
+
+
+class TwoHot(nn.Module):
+    """Scalars as classes over bins evenly spaced in symlog space (spec section 2).
+
+    Values outside the bins' range are clamped to it.
+    """
+
+    def __init__(self, low: float = -10.0, high: float = 10.0, bins: int = 101):
+        super().__init__()
+        self.low, self.high, self.bins = low, high, bins
+        self.width = (high - low) / (bins - 1)
+        self.support: Tensor
+        self.register_buffer("support", torch.linspace(low, high, bins), persistent=False)
+
+    def decode(self, logits: Tensor) -> Tensor:
+        """Logits [..., C] -> expected scalar [...]."""
+        return symexp(torch.softmax(logits, -1) @ self.support)
+
+    def _position(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        y = symlog(x).clamp(self.low, self.high)
+        lower = torch.floor((y - self.low) / self.width)
+        # the top bin has no upper neighbour; its share there is 0 up to rounding, so wrap around
+        # NaN is no index: without a number here it would end in a crash, not in a loss of NaN
+        return lower.nan_to_num().long(), (y - (self.low + lower * self.width)) / self.width
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Scalars [...] -> class weights [..., C] that sum to 1, at most two of them non-zero."""
+        lower, share = self._position(x)
+        upper = (lower + 1) % self.bins
+        weights = torch.zeros(*x.shape, self.bins, dtype=x.dtype, device=x.device)
+        weights.scatter_(-1, lower.unsqueeze(-1), (1 - share).unsqueeze(-1))
+        return weights.scatter_add_(-1, upper.unsqueeze(-1), share.unsqueeze(-1))
+
+    def cross_entropy(self, logits: Tensor, x: Tensor) -> Tensor:
+        """Cross-entropy of logits [..., C] with the two-hot code of x [...]: [...].
+
+        Gathers the two classes that count instead of building the code.
+        """
+        lower, share = self._position(x)
+        upper = (lower + 1) % self.bins
+        both = torch.stack([lower, upper], -1).expand(*logits.shape[:-1], 2)
+        picked = torch.gather(torch.log_softmax(logits, -1), -1, both)
+        return -((1 - share) * picked[..., 0] + share * picked[..., 1])

@@ -1,0 +1,130 @@
+"""The latent world model: encode, step, roll out, and its losses (spec section 2)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import gin
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mppi_zoo.core.math import discount_factor, temporal_weights
+from mppi_zoo.core.types import EnvSpec, Step
+from mppi_zoo.networks.layers import LatentNorm, TwoHot, mlp, simnorm, zero_init
+
+
+class ModelLosses(NamedTuple):
+    """The unweighted terms of the model loss, 0-d each."""
+
+    consistency: Tensor
+    reward: Tensor
+    termination: Tensor
+
+
+@gin.register
+class WorldModel(nn.Module):
+    """Encoder, dynamics, reward and, in episodic tasks, termination networks.
+
+    Args:
+        spec: the environment's sizes.
+        latent_dim: Z, a multiple of SimNorm's group.
+        enc_dim: width of the encoder.
+        mlp_dim: M, width of all other networks.
+        num_enc_layers: the encoder has max(num_enc_layers - 1, 1) hidden blocks.
+        reward_hidden_layers: 2; BOOM's program has 3.
+        latent_norm: (latent_dim, action_dim) -> the module behind the latent's LayerNorm.
+        discount: gamma; None derives it from the episode length (spec section 1).
+    """
+
+    def __init__(
+        self,
+        spec: EnvSpec,
+        latent_dim: int = 512,
+        enc_dim: int = 256,
+        mlp_dim: int = 512,
+        num_enc_layers: int = 2,
+        reward_hidden_layers: int = 2,
+        latent_norm: LatentNorm = simnorm,
+        discount: float | None = None,
+    ):
+        super().__init__()
+        self.latent_dim, self.mlp_dim, self.spec = latent_dim, mlp_dim, spec
+        self.two_hot = TwoHot()
+        step_dim = latent_dim + spec.action_dim
+
+        def norm() -> nn.Module:
+            return latent_norm(latent_dim, spec.action_dim)
+
+        encoder_hidden = [enc_dim] * max(num_enc_layers - 1, 1)
+        hidden = [mlp_dim, mlp_dim]
+        reward_hidden = [mlp_dim] * reward_hidden_layers
+        self.encoder = mlp(spec.obs_dim, encoder_hidden, latent_dim, out_norm=norm())
+        self.dynamics = mlp(step_dim, hidden, latent_dim, out_norm=norm())
+        self.reward_net = mlp(step_dim, reward_hidden, self.two_hot.bins, out_init=zero_init)
+        self.termination_net = mlp(latent_dim, hidden, 1) if spec.episodic else None
+        gamma = discount_factor(spec.episode_length) if discount is None else discount
+        self.discount: Tensor
+        self.register_buffer("discount", torch.tensor(gamma), persistent=False)
+
+    def encode(self, obs: Tensor) -> Tensor:
+        """Observations [..., O] -> latents [..., Z]."""
+        return self.encoder(obs)
+
+    def next(self, z: Tensor, action: Tensor) -> Tensor:
+        """d(z, a): [..., Z], [..., A] -> [..., Z]."""
+        return self.dynamics.joint(z, action)
+
+    def reward(self, z: Tensor, action: Tensor) -> Tensor:
+        """Predicted reward [...]."""
+        return self.two_hot.decode(self.reward_net.joint(z, action))
+
+    def alive(self, z: Tensor) -> Tensor:
+        """1 where z is not terminal, else 0: the hard cut at probability 0.5, [...]."""
+        if self.termination_net is None:
+            return torch.ones(z.shape[:-1], dtype=z.dtype, device=z.device)
+        return (self.termination_net(z).squeeze(-1) <= 0).to(z.dtype)
+
+    def step(self, z: Tensor, action: Tensor) -> Step:
+        """One step; the discount carries the termination (spec section 4).
+
+        Args:
+            z: [..., Z], or [..., 1, Z] where all actions start from one latent.
+            action: [..., A].
+        """
+        next_z = self.next(z, action)
+        return Step(next_z, self.reward(z, action), self.discount * self.alive(next_z))
+
+    def rollout(self, z: Tensor, actions: Tensor) -> Tensor:
+        """z_0 [B, Z] and actions [T, B, A] -> z_0 ... z_T, [T+1, B, Z]."""
+        zs = [z]
+        for action in actions.unbind(0):
+            zs.append(self.next(zs[-1], action))
+        return torch.stack(zs)
+
+    def losses(
+        self,
+        zs: Tensor,
+        next_z: Tensor,
+        action: Tensor,
+        reward: Tensor,
+        terminated: Tensor,
+        rho: float,
+    ) -> ModelLosses:
+        """The model's own loss terms (spec section 2).
+
+        Args:
+            zs: [T+1, B, Z] roll-out from the first observation, with gradient.
+            next_z: [T, B, Z] encoded observations 1 .. T, without gradient.
+            action: [T, B, A]; reward, terminated: [T, B].
+            rho: temporal weight.
+        """
+        weights = temporal_weights(rho, action.shape[0], zs)
+        mse = (zs[1:] - next_z).square().mean((1, 2))
+        logits = self.reward_net.joint(zs[:-1], action)
+        reward_ce = self.two_hot.cross_entropy(logits, reward).mean(1)
+        termination = zs.new_zeros(())
+        if self.termination_net is not None:
+            logit = self.termination_net(zs[1:]).squeeze(-1)
+            termination = F.binary_cross_entropy_with_logits(logit, terminated)
+        return ModelLosses((weights * mse).mean(), (weights * reward_ce).mean(), termination)

@@ -1,0 +1,204 @@
+"""Prior sources: what the policy is regularised towards (spec section 5, "Prior sources").
+
+A prior is built by the agent as ``prior(parts)`` and answers ``dist(z, batch)``; those that learn
+do so in ``fit``, the one that follows the policy in ``after_policy_step``.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import NamedTuple
+
+import gin
+import torch
+from torch import Tensor, nn
+
+from mppi_zoo.core.math import gaussian_kl, temporal_weights
+from mppi_zoo.core.optim import ClippedAdam
+from mppi_zoo.core.types import Batch, EnvSpec, Gaussian
+from mppi_zoo.networks.layers import polyak_
+from mppi_zoo.networks.policy import ClippedGaussian, LogStdBounds, Policy
+
+
+class PriorParts(NamedTuple):
+    """What an agent offers to its prior."""
+
+    spec: EnvSpec
+    latent_dim: int
+    mlp_dim: int
+    policy: Policy
+    replan: Callable[[Tensor], Gaussian]  # obs [n, O] -> planner distribution [n, A], run now
+    rho: float
+
+
+class Prior(nn.Module):
+    """Base of the prior sources; the defaults learn nothing.
+
+    Attributes:
+        recordable: whether all that the prior does at an update are operations on tensors, in the
+            same order each time and with draws of its own none: then an update may run as a CUDA
+            graph, which replays those operations and none of the Python around them.
+    """
+
+    recordable = False
+
+    def __init__(self, parts: PriorParts):
+        super().__init__()
+        del parts
+
+    def dist(self, z: Tensor, batch: Batch) -> Gaussian | None:
+        """P_prior at latents z [T', B, Z], for the first T of them at least: [T .. T', B, A].
+
+        None where there is no Gaussian (the uniform prior).
+        """
+        return None
+
+    def fit(self, z: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """One step of learning on detached latents z [T, B, Z]; figures for the log."""
+        return {}
+
+    def after_policy_step(self, policy: Policy) -> None:
+        """Told after each step of the policy's optimiser."""
+
+    def optimizer_state(self) -> dict[str, object]:
+        """State of the prior's own optimiser, for checkpoints."""
+        return {}
+
+    def load_optimizer_state(self, state: dict[str, object]) -> None:
+        """Restore :meth:`optimizer_state`."""
+
+
+@gin.register
+class UniformPrior(Prior):
+    """Uniform on [-1, 1]^A, or none at all: D = -h up to a constant; use NegativeEntropy."""
+
+    recordable = True
+
+
+@gin.register
+class PlannerPrior(Prior):
+    """The stored planner distribution P_t of the replay; random steps read N(0, 1)."""
+
+    recordable = True
+
+    def dist(self, z: Tensor, batch: Batch) -> Gaussian:
+        return batch.plan
+
+
+@gin.register
+class StoredActionPrior(Prior):
+    """A Gaussian of fixed std around the action that was taken (behaviour cloning)."""
+
+    recordable = True
+
+    def __init__(self, parts: PriorParts, std: float = 0.2):
+        super().__init__(parts)
+        if std <= 0:
+            raise ValueError(f"StoredActionPrior.std = {std}: expected a positive number")
+        self.std = std
+
+    def dist(self, z: Tensor, batch: Batch) -> Gaussian:
+        return Gaussian(batch.action, torch.full_like(batch.action, self.std))
+
+
+@gin.register
+class LaggedPrior(Prior):
+    """A Polyak copy of the policy, moved after each policy step: a trust region."""
+
+    recordable = True
+
+    def __init__(self, parts: PriorParts, rate: float = 0.01):
+        super().__init__(parts)
+        if not 0 < rate <= 1:
+            raise ValueError(f"LaggedPrior.rate = {rate}: expected a number in (0, 1]")
+        self.rate = rate
+        self.copy = copy.deepcopy(parts.policy).requires_grad_(False)
+
+    @torch.no_grad()
+    def dist(self, z: Tensor, batch: Batch) -> Gaussian:
+        return self.copy.dist(z)
+
+    def after_policy_step(self, policy: Policy) -> None:
+        polyak_(self.copy, policy, self.rate)
+
+
+@gin.register
+class FreshPlannerPrior(Prior):
+    """MPPI run now on every state of the batch: the ideal that re-analysis approximates."""
+
+    def __init__(self, parts: PriorParts):
+        super().__init__(parts)
+        self.replan = parts.replan
+
+    @torch.no_grad()
+    def dist(self, z: Tensor, batch: Batch) -> Gaussian:
+        obs = batch.obs[:-1]
+        plan = self.replan(obs.flatten(0, 1))
+        return Gaussian(*(field.unflatten(0, obs.shape[:2]) for field in plan))
+
+
+FitKL = Callable[[Gaussian, Gaussian], Tensor]
+
+
+@gin.register
+def forward_kl(planner: Gaussian, prior: Gaussian) -> Tensor:
+    """KL(P_t || P_phi), mode covering: [..., A] per dimension."""
+    return gaussian_kl(planner, prior)
+
+
+@gin.register
+def reverse_kl(planner: Gaussian, prior: Gaussian) -> Tensor:
+    """KL(P_phi || P_t), mode seeking: [..., A] per dimension."""
+    return gaussian_kl(prior, planner)
+
+
+@gin.register
+class LearnedPrior(Prior):
+    """The adaptive, "intermediate" prior of PO-MPC: a second policy head with its own Adam.
+
+    Fitted to the replay planner's P_t; it averages away the variance of single planner samples.
+
+    Args:
+        fit_kl: :func:`forward_kl` or :func:`reverse_kl`.
+        log_std_bounds: of the head.
+        optimizer: its optimiser.
+    """
+
+    recordable = True
+
+    def __init__(
+        self,
+        parts: PriorParts,
+        fit_kl: FitKL = forward_kl,
+        log_std_bounds: LogStdBounds = (-3.0, 1.0),
+        optimizer: Callable[..., ClippedAdam] = ClippedAdam,
+        eps: float = 1e-5,
+    ):
+        super().__init__(parts)
+        self.fit_kl, self.rho = fit_kl, parts.rho
+        head = ClippedGaussian(parts.spec, parts.latent_dim, parts.mlp_dim, log_std_bounds)
+        # where it stays, before the optimiser takes hold of its parameters
+        self.head = head.to(next(parts.policy.parameters()).device)
+        self.optimizer: ClippedAdam = optimizer(self.head.parameters(), eps=eps)
+
+    @torch.no_grad()
+    def dist(self, z: Tensor, batch: Batch) -> Gaussian:
+        return self.head.dist(z)
+
+    def loss(self, z: Tensor, batch: Batch) -> Tensor:
+        """Fitting loss, 0-d: (1/T) sum_t rho^t mean over B and A of the KL, unplanned steps 0."""
+        kl = self.fit_kl(batch.plan, self.head.dist(z)).mean(-1)
+        weights = temporal_weights(self.rho, kl.shape[0], kl)
+        return (weights * (kl * batch.planned).mean(1)).mean()
+
+    def fit(self, z: Tensor, batch: Batch) -> dict[str, Tensor]:
+        loss = self.loss(z, batch)
+        norm = self.optimizer.step(loss)
+        return {"prior_loss": loss.detach(), "prior_grad_norm": norm}
+
+    def optimizer_state(self) -> dict[str, object]:
+        return self.optimizer.state_dict()
+
+    def load_optimizer_state(self, state: dict[str, object]) -> None:
+        self.optimizer.load_state_dict(state)

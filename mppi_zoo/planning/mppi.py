@@ -1,0 +1,227 @@
+"""MPPI over the latent model: a pure, stateless, batched function (spec section 4).
+
+Acting in one environment, acting in many, evaluation and re-analysis are the same call; the warm
+start goes in and comes back. The planner sees the three functions of a
+:class:`~mppi_zoo.core.types.PlanningModel` and never a network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import gin
+import torch
+from torch import Tensor
+
+from mppi_zoo.core.noise import draw_plan_noise, noise_of
+from mppi_zoo.core.types import Gaussian, PlanningModel, PlanNoise, PlanResult
+from mppi_zoo.planning.scoring import rollout_policy, score
+
+
+class PlanIteration(NamedTuple):
+    """What one iteration saw and decided."""
+
+    actions: Tensor  # [H, B, N, A] the candidates
+    value: Tensor  # [B, N] their scores
+    elites: Tensor  # [B, K] int64, best first
+    weights: Tensor  # [B, K] sum to 1
+    mean: Tensor  # [H, B, A] after the iteration
+    std: Tensor  # [H, B, A]
+    elite_value: Tensor  # [B, K]
+    elite_actions: Tensor  # [H, B, K, A]
+
+
+@gin.register
+class MPPIPlanner:
+    """Model predictive path integral control with policy proposals.
+
+    Args:
+        horizon: H, steps.
+        iterations: J.
+        wide_action_dim: from this action size on, ``wide_extra`` iterations are added.
+        wide_extra: 2 in TD-MPC2 and its successors.
+        samples: N.
+        elites: K, at most N.
+        policy_samples: P, of the N.
+        temperature: multiplies the score differences in the elites' weights.
+        min_std, max_std: bounds of the sampling distribution's std; it starts at ``max_std``.
+        cached_numbers: on a CPU a batch is planned in pieces of as many states (one at least) as
+            have at most so many numbers in their sequences' latents, to stay in the cache.
+
+    Raises:
+        ValueError: for sizes that do not fit together.
+    """
+
+    def __init__(
+        self,
+        horizon: int = 3,
+        iterations: int = 6,
+        wide_action_dim: int = 20,
+        wide_extra: int = 2,
+        samples: int = 512,
+        elites: int = 64,
+        policy_samples: int = 24,
+        temperature: float = 0.5,
+        min_std: float = 0.05,
+        max_std: float = 2.0,
+        cached_numbers: int = 2**19,
+    ):
+        if horizon < 1 or iterations < 1:
+            raise ValueError(
+                f"MPPIPlanner: horizon {horizon} and iterations {iterations} must be at least 1"
+            )
+        if not 1 <= elites <= samples:
+            raise ValueError(f"MPPIPlanner: elites = {elites}, expected 1 .. samples = {samples}")
+        if not 0 <= policy_samples < samples:
+            raise ValueError(
+                f"MPPIPlanner: policy_samples = {policy_samples}, expected 0 .. samples - 1 = "
+                f"{samples - 1}"
+            )
+        if not 0 < min_std <= max_std:
+            raise ValueError(f"MPPIPlanner: expected 0 < min_std {min_std} <= max_std {max_std}")
+        self.horizon, self.samples, self.elites = horizon, samples, elites
+        self.policy_samples, self.temperature = policy_samples, temperature
+        self.min_std, self.max_std = min_std, max_std
+        self.base_iterations, self.wide_action_dim = iterations, wide_action_dim
+        self.wide_extra, self.cached_numbers = wide_extra, cached_numbers
+        self._rollout_policy, self._iterate = rollout_policy, self.iterate
+
+    def compile(self) -> None:
+        """Compile the two functions that a plan consists of; the loop around them stays."""
+        self._rollout_policy = torch.compile(rollout_policy, dynamic=False)
+        self._iterate = torch.compile(self.iterate, dynamic=False)
+
+    def uncompile(self) -> None:
+        """Back to eager execution."""
+        self._rollout_policy, self._iterate = rollout_policy, self.iterate
+
+    def iterations(self, action_dim: int) -> int:
+        """J for an action size."""
+        return self.base_iterations + self.wide_extra * (action_dim >= self.wide_action_dim)
+
+    def draw_noise(
+        self,
+        batch: int,
+        action_dim: int,
+        heads: int,
+        generator: torch.Generator | None,
+        dtype: torch.dtype = torch.float32,
+    ) -> PlanNoise:
+        """Every draw of one plan for ``batch`` states; from torch's own generator where None."""
+        return draw_plan_noise(
+            horizon=self.horizon,
+            batch=batch,
+            samples=self.samples,
+            policy_samples=self.policy_samples,
+            elites=self.elites,
+            iterations=self.iterations(action_dim),
+            action_dim=action_dim,
+            heads=heads,
+            generator=generator,
+            dtype=dtype,
+        )
+
+    def iterate(
+        self,
+        model: PlanningModel,
+        z: Tensor,
+        proposals: Tensor,
+        proposed: tuple[Tensor, Tensor, Tensor],
+        mean: Tensor,
+        std: Tensor,
+        draws: tuple[Tensor, Tensor, Tensor],
+    ) -> PlanIteration:
+        """Draw candidates, score them, move the sampling distribution to the elites.
+
+        Args:
+            z: [B, 1, Z]; mean, std: [H, B, A].
+            proposals, proposed: what :func:`rollout_policy` returned.
+            draws: candidates [H, B, N-P, A], terminal [B, N, A] and heads [2] of this iteration.
+        """
+        epsilon, terminal_noise, heads = draws
+        drawn = torch.addcmul(mean.unsqueeze(2), std.unsqueeze(2), epsilon).clamp_(-1, 1)
+        actions = torch.cat([proposals, drawn], 2)
+        value = score(model, z, drawn, proposed, terminal_noise, heads)
+
+        elite_value, elites = value.topk(self.elites, dim=1)
+        index = elites[None, :, :, None].expand(*actions.shape[:2], -1, actions.shape[-1])
+        elite_actions = actions.gather(2, index)
+        weights = torch.softmax(self.temperature * elite_value, 1)
+        scale = 1 / (weights.sum(1) + 1e-9)
+        scale = scale[None, :, None]
+        spread = weights[None, :, :, None]
+        mean = (spread * elite_actions).sum(2) * scale
+        variance = (spread * (elite_actions - mean.unsqueeze(2)).square()).sum(2) * scale
+        std = variance.sqrt().clamp(self.min_std, self.max_std)
+        return PlanIteration(actions, value, elites, weights, mean, std, elite_value, elite_actions)
+
+    @torch.no_grad()
+    def plan(
+        self,
+        z: Tensor,
+        model: PlanningModel,
+        noise: PlanNoise,
+        *,
+        warm_start: Tensor | None = None,
+        greedy: bool = False,
+        on_iteration: Callable[[PlanIteration], None] | None = None,
+    ) -> PlanResult:
+        """Plan from latents z [B, Z].
+
+        Args:
+            noise: every draw, from :meth:`draw_noise`.
+            warm_start: [H, B, A] the ``mean`` of the previous result; None or zeros at the first
+                step of an episode.
+            greedy: leave out the exploration noise (evaluation, re-analysis).
+            on_iteration: called with each :class:`PlanIteration`; a plan that is watched is not
+                cut into pieces.
+        """
+        batch, action_dim = z.shape[0], noise.action.shape[-1]
+        start = z.new_zeros(self.horizon, batch, action_dim)
+        if warm_start is not None:
+            start[:-1] = warm_start[1:]
+        if batch == 1 or on_iteration is not None or z.device.type != "cpu":
+            result = self._plan_piece(z, model, noise, start, on_iteration)
+        else:
+            pieces = [
+                self._plan_piece(z[rows], model, noise_of(noise, rows), start[:, rows])
+                for rows in self._pieces(*z.shape)
+            ]
+            parts = zip(*pieces, strict=True)
+            result = [torch.cat(part, -2).narrow(-2, 0, batch) for part in parts]
+        picked, std, value, mean = result
+        action = picked if greedy else (picked + std * noise.action).clamp(-1, 1)
+        return PlanResult(action, Gaussian(picked, std), value.squeeze(-1), mean)
+
+    def _pieces(self, batch: int, latent_dim: int) -> list[Tensor]:
+        """Numbers of the states in each piece of a batch."""
+        size, end = max(1, self.cached_numbers // (self.samples * latent_dim)), batch
+        if self._iterate != self.iterate:
+            # compiled code is for one size: for few of them, pieces up to the full one hold a power
+            # of two, and what the last one lacks, states planned already fill
+            size = min(size, 1 << (batch - 1).bit_length())
+            end = -(-batch // size) * size
+        return list((torch.arange(end) % batch).split(size))
+
+    def _plan_piece(
+        self,
+        z: Tensor,
+        model: PlanningModel,
+        noise: PlanNoise,
+        mean: Tensor,
+        on_iteration: Callable[[PlanIteration], None] | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Picked action [b, A], std [b, A], value [b, 1] and plan [H, b, A] of a piece."""
+        std = torch.full_like(mean, self.max_std)
+        z = z.unsqueeze(1)
+        proposals, proposed = self._rollout_policy(model, z, noise.policy)
+        for draws in zip(noise.candidates, noise.terminal, noise.heads, strict=True):
+            last = self._iterate(model, z, proposals, proposed, mean, std, draws)
+            mean, std = last.mean, last.std
+            if on_iteration is not None:
+                on_iteration(last)
+
+        pick = (torch.log(last.weights) - torch.log(noise.pick)).argmax(1, keepdim=True)
+        first = last.elite_actions[0].take_along_dim(pick.unsqueeze(-1), 1).squeeze(1)
+        return first, std[0], last.elite_value.gather(1, pick), mean

@@ -1,0 +1,140 @@
+"""Evaluation: whole episodes with the planner, and beside it with the bare policy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from mppi_zoo.agent.actor import Actor, finite_action
+from mppi_zoo.agent.agent import POMPCAgent
+from mppi_zoo.core.noise import generator_for
+from mppi_zoo.envs import EpisodeVector
+
+Act = Callable[[np.ndarray], np.ndarray]
+
+
+class Episodes(NamedTuple):
+    """Outcome of N episodes."""
+
+    returns: np.ndarray  # [N] undiscounted
+    lengths: np.ndarray  # [N] agent steps
+    frames: list[np.ndarray]  # images of the first episode, empty unless asked for
+    obs: np.ndarray  # [S+1, N, O], S the longest length; meaningless after an episode's end
+    rewards: np.ndarray  # [S, N], 0 after the end
+    terminated: np.ndarray  # [N] bool, whether the episode ended for good (else: time limit)
+    no_film: str = ""  # why there are none although they were asked for
+
+    def figures(self) -> dict[str, float]:
+        """For the log."""
+        return {
+            "episode_return": float(self.returns.mean()),
+            "episode_return_std": float(self.returns.std()),
+            "episode_return_min": float(self.returns.min()),
+            "episode_return_max": float(self.returns.max()),
+            "episode_length": float(self.lengths.mean()),
+        }
+
+
+class Camera:
+    """Films the first environment; whatever fails there must not cost the run."""
+
+    def __init__(self, envs: EpisodeVector, running: bool):
+        self.envs, self.running = envs, running
+        self.frames: list[np.ndarray] = []
+        self.error = ""
+
+    def take(self) -> None:
+        """One image, if it is running."""
+        if not self.running:
+            return
+        try:
+            self.frames.append(self.envs.render(0))
+        except Exception as error:  # drivers and environments fail in many ways
+            self.error = f"no evaluation video: rendering failed ({type(error).__name__}: {error})"
+            self.frames, self.running = [], False
+
+
+def run_episodes(
+    envs: EpisodeVector,
+    act: Act,
+    *,
+    film: bool = False,
+    each_step: Callable[[], None] = lambda: None,
+) -> Episodes:
+    """One episode in each environment, all planned as one batch.
+
+    An environment that is done before the others is started again so that the batch keeps its
+    shape; what it does then does not count.
+    """
+    obs = envs.reset()
+    returns, lengths = np.zeros(envs.num_envs), np.zeros(envs.num_envs, dtype=np.int64)
+    running = np.ones(envs.num_envs, dtype=bool)
+    ended = np.zeros(envs.num_envs, dtype=bool)
+    trace, rewards = [obs.copy()], []
+    camera = Camera(envs, film)
+    camera.take()
+    while running.any():
+        each_step()
+        obs, reward, terminated, truncated = envs.step(act(obs))
+        rewards.append(np.where(running, reward.astype(np.float64), 0.0))
+        returns += rewards[-1]
+        lengths += running
+        ended |= running & terminated
+        trace.append(obs.copy())
+        if running[0]:
+            camera.take()
+        done = terminated | truncated
+        running &= ~done
+        if done.any() and running.any():
+            obs = envs.reset(done)
+    return Episodes(
+        returns,
+        lengths,
+        camera.frames,
+        np.stack(trace),
+        np.stack(rewards),
+        ended,
+        camera.error,
+    )
+
+
+class Evaluator:
+    """Evaluates an agent on episodes of its own, without touching the training's randomness.
+
+    Args:
+        envs: environments for evaluation only.
+        seed: of the run.
+        each_step: called before each step; may raise to abandon the evaluation.
+    """
+
+    def __init__(
+        self, envs: EpisodeVector, seed: int, each_step: Callable[[], None] = lambda: None
+    ):
+        self.envs, self.seed, self.each_step = envs, seed, each_step
+
+    def _begin(self, step: int, which: str) -> str:
+        # episodes are numbered by the agent step, so an evaluation depends on nothing before it
+        self.envs.episode = np.full(self.envs.num_envs, step, dtype=np.int64)
+        return f"evaluation-{which}-{step}"
+
+    def planner(self, agent: POMPCAgent, step: int, *, film: bool = False) -> Episodes:
+        """Episodes with the planner, without exploration noise."""
+        generator = generator_for(self.seed, self._begin(step, "planner"), agent.device)
+        actor = Actor(agent, self.envs.num_envs, generator)
+        return run_episodes(
+            self.envs,
+            lambda obs: actor.act(obs, greedy=True)[0],
+            film=film,
+            each_step=self.each_step,
+        )
+
+    def policy(self, agent: POMPCAgent, step: int) -> Episodes:
+        """The same episodes with the bare policy's deterministic action."""
+        self._begin(step, "policy")
+        return run_episodes(
+            self.envs,
+            lambda obs: finite_action(agent.policy_action(agent.tensor(obs))),
+            each_step=self.each_step,
+        )

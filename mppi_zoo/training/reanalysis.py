@@ -1,0 +1,72 @@
+"""Lazy re-analysis: stored planner distributions, refreshed a slice at a time (spec section 5)."""
+
+from __future__ import annotations
+
+import gin
+import torch
+
+from mppi_zoo.agent.agent import POMPCAgent
+from mppi_zoo.core.types import Batch, Gaussian
+from mppi_zoo.training.replay import Replay
+
+
+@gin.register
+class Reanalysis:
+    """Every ``interval`` updates the first ``count`` windows of the batch are planned anew.
+
+    Args:
+        interval: updates between two refreshes.
+        count: windows refreshed, T states each.
+    """
+
+    def __init__(self, interval: int = 10, count: int = 20):
+        if interval < 1 or count < 1:
+            raise ValueError(f"Reanalysis: interval {interval} and count {count} must be >= 1")
+        self.interval, self.count = interval, count
+
+    def states_per_update(self, window: int) -> float:
+        """States planned anew for each update on average, for windows of that many steps."""
+        return self.count * window / self.interval
+
+    def refresh(
+        self,
+        agent: POMPCAgent,
+        replay: Replay,
+        batch: Batch,
+        update: int,
+        generator: torch.Generator,
+    ) -> Batch:
+        """The batch to use in update number ``update``, re-planned and written back where due."""
+        if update % self.interval:
+            return batch
+        obs = batch.obs[:-1, : self.count]
+        flat = obs.flatten(0, 1)
+        result = agent.replan(flat, agent.draw_plan_noise(flat.shape[0], generator))
+        fresh = Gaussian(*(field.unflatten(0, obs.shape[:2]) for field in result.dist))
+        index = batch.index[:, : self.count]
+        replay.write_plan(index, fresh)
+        plan = Gaussian(*(field.clone() for field in batch.plan))
+        for stored, new in zip(plan, fresh, strict=True):
+            stored[:, : self.count] = new
+        planned = batch.planned.clone()
+        planned[:, : self.count] = True
+        return batch._replace(plan=plan, planned=planned)
+
+
+@gin.register
+class NoReanalysis:
+    """Plans stay as they were when the step was taken."""
+
+    def states_per_update(self, window: int) -> float:
+        """None."""
+        return 0.0
+
+    def refresh(
+        self,
+        agent: POMPCAgent,
+        replay: Replay,
+        batch: Batch,
+        update: int,
+        generator: torch.Generator,
+    ) -> Batch:
+        return batch

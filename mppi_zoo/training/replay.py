@@ -1,0 +1,276 @@
+"""Replay: one preallocated ring of transitions, uniform windows, rewritable planner distributions.
+
+Each environment writes into a lane of its own. A row holds an observation and the step taken from
+it; the last observation of an episode gets a row without a step. Windows of H+1 rows never leave
+an episode, nor cross the write head. A sample is one gather of rows: well under a millisecond.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mppi_zoo.compute import transfer
+from mppi_zoo.core.types import Batch, EnvSpec, Gaussian
+from mppi_zoo.runs.row_log import RowLog, Segment
+from mppi_zoo.training.window_starts import WindowStarts
+
+PLAN_COLUMNS = ("plan_mean", "plan_std", "planned")
+
+
+def replay_bytes(spec: EnvSpec, capacity: int) -> int:
+    """Memory of a replay of ``capacity`` rows, in bytes (float32)."""
+    floats = spec.obs_dim + 3 * spec.action_dim + 2
+    return capacity * (4 * floats + 1 + 8)
+
+
+class Replay:
+    """See the module's docstring.
+
+    Args:
+        spec: the environment's sizes.
+        capacity: rows over all lanes.
+        horizon: H; windows have H steps and H+1 observations.
+        num_envs: lanes.
+        device: where the rows live.
+        batch_device: where sampled batches go; None: the same.
+
+    Attributes:
+        logs: what checkpoints write of the rows; plans apart, as re-analysis rewrites them.
+
+    Raises:
+        ValueError: if a lane could not hold one window.
+    """
+
+    def __init__(
+        self,
+        spec: EnvSpec,
+        capacity: int,
+        horizon: int,
+        num_envs: int = 1,
+        device: torch.device | str = "cpu",
+        batch_device: torch.device | str | None = None,
+    ):
+        self.lane_rows = capacity // num_envs
+        if self.lane_rows < horizon + 2:
+            raise ValueError(
+                f"replay capacity {capacity} over {num_envs} environments leaves "
+                f"{self.lane_rows} rows each; a window of horizon {horizon} needs {horizon + 2}"
+            )
+        self.spec, self.horizon, self.num_envs = spec, horizon, num_envs
+        self.device = transfer.same_device(device)
+        self.batch_device = (
+            self.device if batch_device is None else transfer.same_device(batch_device)
+        )
+        rows, action_dim = self.lane_rows * num_envs, spec.action_dim
+
+        def column(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+            return torch.zeros(rows, *shape, dtype=dtype, device=self.device)
+
+        self.columns: dict[str, Tensor] = {
+            "obs": column(spec.obs_dim),
+            "action": column(action_dim),
+            "reward": column(),
+            "terminated": column(),
+            "plan_mean": column(action_dim),
+            "plan_std": column(action_dim),
+            "planned": column(dtype=torch.bool),
+        }
+        self.starts = [WindowStarts(self.lane_rows) for _ in range(num_envs)]
+        self.cursor = np.zeros(num_envs, dtype=np.int64)  # next row to write, within the lane
+        self.run_length = np.zeros(num_envs, dtype=np.int64)  # rows of the episode under way
+        self.written = np.zeros(num_envs, dtype=np.int64)  # rows ever written
+        self.steps = 0
+        plans = {name: self.columns[name] for name in PLAN_COLUMNS}
+        rest = {name: c for name, c in self.columns.items() if name not in PLAN_COLUMNS}
+        self.logs = {"transitions": RowLog(rest), "plans": RowLog(plans)}
+
+    def __len__(self) -> int:
+        """Windows that can be sampled."""
+        return sum(starts.count for starts in self.starts)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the rows, in bytes."""
+        return sum(column.nbytes for column in self.columns.values())
+
+    def _advance(self, lanes: np.ndarray) -> Tensor:
+        """Claim the next row of each lane named; returns global row numbers."""
+        rows = lanes * self.lane_rows + self.cursor[lanes]
+        for lane in lanes:
+            row = int(self.cursor[lane])
+            self.starts[lane].drop(row)
+            self.run_length[lane] += 1
+            if self.run_length[lane] > self.horizon:
+                self.starts[lane].push((row - self.horizon) % self.lane_rows)
+            self.cursor[lane] = (row + 1) % self.lane_rows
+        self.written[lanes] += 1
+        index = transfer.to_device(rows, self.device)
+        for log in self.logs.values():
+            log.mark(index)
+        return index
+
+    def add(
+        self,
+        obs: Tensor,
+        action: Tensor,
+        reward: Tensor,
+        terminated: Tensor,
+        done: np.ndarray,
+        next_obs: Tensor,
+        plan: Gaussian | None = None,
+    ) -> None:
+        """Store one step of every environment.
+
+        Args:
+            obs: [N, O] before the step; action [N, A]; reward, terminated [N].
+            done: [N] bool, whether the episode ended, for whatever reason.
+            next_obs: [N, O] after the step; stored where the episode ended.
+            plan: the planner's distribution of ``obs`` [N, A], None for a random step.
+        """
+        rows = self._advance(np.arange(self.num_envs))
+        written = {"obs": obs, "action": action, "reward": reward, "terminated": terminated}
+        if plan is not None:
+            written |= {"plan_mean": plan.mean, "plan_std": plan.std}
+        for name, value in self._moved(written).items():
+            self.columns[name][rows] = value
+        self.columns["planned"][rows] = plan is not None
+        if plan is None:
+            self._clear_plan(rows)
+        self.steps += self.num_envs
+        ended = np.flatnonzero(done)
+        if ended.size:
+            rows = self._advance(ended)
+            last = next_obs[transfer.to_device(ended, next_obs.device)]
+            self.columns["obs"][rows] = self._row(last)
+            # no step starts here: whatever the overwritten row held must not be read as one
+            for name in ("action", "reward", "terminated", "planned"):
+                self.columns[name][rows] = 0
+            self._clear_plan(rows)
+            self.run_length[ended] = 0
+
+    def _row(self, value: Tensor) -> Tensor:
+        return transfer.to_device(value, self.device, torch.float32)
+
+    def _moved(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Values [N, ...] as rows of the columns; what is elsewhere comes over in one piece."""
+        away = {name: value for name, value in values.items() if value.device != self.device}
+        moved = {name: value.float() for name, value in values.items() if name not in away}
+        if away:
+            flat = torch.cat([v.reshape(self.num_envs, -1).float() for v in away.values()], 1)
+            parts = self._row(flat).split([v[0].numel() for v in away.values()], 1)
+            for (name, value), part in zip(away.items(), parts, strict=True):
+                moved[name] = part.reshape(value.shape)
+        return moved
+
+    def _clear_plan(self, rows: Tensor) -> None:
+        self.columns["plan_mean"][rows] = 0.0
+        self.columns["plan_std"][rows] = 1.0
+
+    def sample(self, batch: int, generator: np.random.Generator) -> Batch:
+        """Windows drawn uniformly, with replacement, over all that the ring holds.
+
+        Raises:
+            ValueError: if there is none yet.
+        """
+        counts = np.array([starts.count for starts in self.starts])
+        total = int(counts.sum())
+        if total == 0:
+            raise ValueError(
+                f"the replay holds no window of {self.horizon + 1} rows yet; collect more steps "
+                "before the first update"
+            )
+        drawn = generator.integers(total, size=batch)
+        offsets = np.concatenate([[0], np.cumsum(counts)])
+        lanes = np.searchsorted(offsets, drawn, side="right") - 1
+        start = np.empty(batch, dtype=np.int64)
+        for lane in np.flatnonzero(counts):
+            chosen = lanes == lane
+            start[chosen] = self.starts[lane].take(drawn[chosen] - offsets[lane])
+        within = (start + np.arange(self.horizon + 1)[:, None]) % self.lane_rows
+        index = transfer.to_device(within + lanes * self.lane_rows, self.device)
+        return self.gather(index)
+
+    def gather(self, index: Tensor) -> Batch:
+        """The windows at rows index [T+1, B]."""
+        steps = index[:-1]
+
+        def at(name: str, rows: Tensor) -> Tensor:
+            values = self.columns[name].index_select(0, rows.flatten())
+            return transfer.to_device(values.unflatten(0, rows.shape), self.batch_device)
+
+        return Batch(
+            obs=at("obs", index),
+            action=at("action", steps),
+            reward=at("reward", steps),
+            terminated=at("terminated", steps),
+            plan=Gaussian(at("plan_mean", steps), at("plan_std", steps)),
+            planned=at("planned", steps),
+            index=steps,
+        )
+
+    def write_plan(self, index: Tensor, plan: Gaussian) -> None:
+        """Replace the planner distributions at rows index [...] by plan [..., A]."""
+        rows = index.flatten()
+        self.columns["plan_mean"][rows] = self._row(plan.mean.flatten(0, -2))
+        self.columns["plan_std"][rows] = self._row(plan.std.flatten(0, -2))
+        self.columns["planned"][rows] = True
+        self.logs["plans"].mark(rows)
+
+    def end_episodes(self, lanes: np.ndarray) -> None:
+        """The next steps of the lanes [N] bool belong to other episodes than those before."""
+        self.run_length[lanes] = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything but the rows, which ``logs`` write."""
+        return {
+            "lane_rows": self.lane_rows,
+            "starts": [torch.from_numpy(s.take(np.arange(s.count))) for s in self.starts],
+            "cursor": torch.from_numpy(self.cursor.copy()),
+            "run_length": torch.from_numpy(self.run_length.copy()),
+            "written": torch.from_numpy(self.written.copy()),
+            "steps": self.steps,
+        }
+
+    def load_state_dict(
+        self, state: dict[str, Any], segments: Mapping[str, Iterable[Segment]]
+    ) -> None:
+        """Restore :meth:`state_dict` and the rows.
+
+        The replay may hold more rows than the stored one, if that was not yet full.
+
+        Args:
+            segments: of each of ``logs``, oldest first.
+
+        Raises:
+            ValueError: if the sizes do not fit.
+        """
+        before, written = int(state["lane_rows"]), state["written"].numpy()
+        if len(written) != self.num_envs:
+            raise ValueError(
+                f"the stored replay has {len(written)} lanes, expected {self.num_envs}, one for "
+                "each environment"
+            )
+        if before != self.lane_rows and (written.max() > before or before > self.lane_rows):
+            raise ValueError(
+                f"the stored replay has {before} rows a lane, of which it wrote {written.max()}; "
+                f"expected {self.lane_rows}: a full replay cannot change its size, and none can "
+                "shrink"
+            )
+        for name, log in self.logs.items():
+            for rows, values in segments[name]:
+                moved = rows // before * self.lane_rows + rows % before
+                log.replay(Segment(moved, values))
+            if before != self.lane_rows:
+                log.restart()
+        for starts, rows in zip(self.starts, state["starts"], strict=True):
+            starts.first, starts.count = 0, rows.numel()
+            starts.rows[: starts.count] = rows.numpy()
+        self.cursor = written.copy() if before != self.lane_rows else state["cursor"].numpy().copy()
+        self.run_length = state["run_length"].numpy().copy()
+        self.written = written.copy()
+        self.steps = int(state["steps"])
