@@ -122,13 +122,13 @@ mutations: venv ## seed single-line faults and check that a named test kills eac
 .PHONY: soak
 soak: SOAK_ARGS ?= --kills 14 --steps 200 --eval-every 40
 soak: venv ## kill a short training again and again, and compare it with an undisturbed one
-	$(ONE_THREAD) $(PY) tests/soak/soak.py --num-envs 1 $(SOAK_ARGS)
-	$(ONE_THREAD) $(PY) tests/soak/soak.py --num-envs 4 $(SOAK_ARGS)
+	$(ONE_THREAD) $(PY) tests/system/soak/soak.py --num-envs 1 $(SOAK_ARGS)
+	$(ONE_THREAD) $(PY) tests/system/soak/soak.py --num-envs 4 $(SOAK_ARGS)
 
 # 77: this machine cannot have a Slurm (no root, no apt-get), which is no fault; a message says so.
 .PHONY: slurm
 slurm: venv ## studies on a real Slurm, set up for them on this machine (root on Debian)
-	@$(ONE_THREAD) $(PY) tests/slurm/cluster.py run -- $(abspath $(PY)) -m pytest tests/slurm \
+	@$(ONE_THREAD) $(PY) tests/system/slurm/cluster.py run -- $(abspath $(PY)) -m pytest tests/system/slurm \
 	  --durations=5 $(PYTEST_ARGS) \
 	  || { code=$$?; [ $$code = 77 ] && echo "skipped: tests of studies on Slurm" || exit $$code; }
 

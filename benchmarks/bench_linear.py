@@ -1,4 +1,6 @@
-"""From which size on oneDNN's product is faster than torch's default: for `mppi_zoo/compute/linear.py`.
+"""From which size on oneDNN's product is faster than torch's default.
+
+For `mppi_zoo/compute/linear.py`.
 
 Microseconds, medians; the forward alone without a gradient, and forward with backward.
 """

@@ -18,7 +18,7 @@ import torch
 from baselines import bmpc, tdmpc2
 from benchmarks import machine, released
 from mppi_zoo.agent.agent import POMPCAgent
-from mppi_zoo.compute.malloc import keep_freed_memory
+from mppi_zoo.compute.memory import keep_freed_memory
 from mppi_zoo.config import gin_config as config
 from mppi_zoo.core.types import Batch, EnvSpec, Gaussian
 from mppi_zoo.training.replay import Replay

@@ -19,7 +19,7 @@ import mppi_zoo
 from benchmarks import machine
 from mppi_zoo.agent.agent import POMPCAgent
 from mppi_zoo.agent.views import BFloat16Hidden, Networks
-from mppi_zoo.core.noise import generator_for
+from mppi_zoo.core.rng import generator_for
 from mppi_zoo.core.types import PlanNoise, PlanResult
 from mppi_zoo.envs import EpisodeVector
 from mppi_zoo.planning.mppi import MPPIPlanner, PlanIteration

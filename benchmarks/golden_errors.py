@@ -59,12 +59,12 @@ def errors(goldens: Path, kind: str, part: str, *params: str) -> dict[str, float
     """Largest error of each recorded array, by name: ``part`` is plans or updates."""
     sys.path.insert(0, str(ROOT / "tests"))
     try:
-        import test_golden  # pyright: ignore[reportMissingImports]
+        from conformance import test_goldens  # pyright: ignore[reportMissingImports]
     finally:
         sys.path.pop(0)
     found: dict[str, float] = {}
 
-    class Looking(test_golden.Golden):
+    class Looking(test_goldens.Golden):
         def judge(self, key: str, error: float, limit: float) -> None:
             del limit
             name = key.split(".", 1)[-1]
@@ -81,12 +81,12 @@ def errors(goldens: Path, kind: str, part: str, *params: str) -> dict[str, float
             agent.refreshed_networks()  # the plans call the planner itself
             return agent
 
-    real = test_golden.Golden
-    test_golden.Golden = Looking
+    real = test_goldens.Golden
+    test_goldens.Golden = Looking
     try:
-        getattr(test_golden, f"test_{part}")(goldens, kind, "f32")
+        getattr(test_goldens, f"test_{part}")(goldens, kind, "f32")
     finally:
-        test_golden.Golden = real
+        test_goldens.Golden = real
     return found
 
 

@@ -41,7 +41,9 @@ def exact(settings: Settings) -> None:
     """Whether graphs give eager's numbers: the largest differences after some updates."""
     section, scale = "exact", settings.scales[0]
     if not settings.cuda:
-        settings.skipped(section, "graphs", "a CPU has none; tests/test_cuda_graphs.py stands in")
+        settings.skipped(
+            section, "graphs", "a CPU has none; tests/compute/test_cuda_graphs.py stands in"
+        )
         return
 
     def measure() -> None:

@@ -23,9 +23,9 @@ from mppi_zoo.agent.views import (
 from mppi_zoo.compute import transfer
 from mppi_zoo.compute.cuda_graphs import Recorded, Recorder
 from mppi_zoo.compute.precision import Float32Products, TF32Products
-from mppi_zoo.core.noise import draw_update_noise, generator_for
+from mppi_zoo.core.noise import draw_update_noise
 from mppi_zoo.core.optim import ClippedAdam
-from mppi_zoo.core.rng_state import restore_generator
+from mppi_zoo.core.rng import generator_for, restore_generator
 from mppi_zoo.core.types import (
     Batch,
     EnvSpec,

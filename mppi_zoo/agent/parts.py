@@ -43,7 +43,8 @@ def build_parts(
     """The networks and the objective on the device.
 
     Args:
-        world_model, policy, critic, prior: factories; see :class:`~mppi_zoo.agent.agent.POMPCAgent`.
+        world_model, policy, critic, prior: factories; see
+            :class:`~mppi_zoo.agent.agent.POMPCAgent`.
         replan: observations [n, O] -> planner distributions there, for priors that plan anew.
 
     Raises:

@@ -57,10 +57,10 @@ def diagnostics_section(found: Runs) -> Section:
     section, table = Section("Diagnostics"), found.table
     unit = common_unit(table)
     section.text(
-        "The definitions are in mppi_zoo/training/diagnostics.py. PO-MPC's claim is that a learned prior "
-        "gives policy gradients of lower variance than single stored plans: compare the panel of "
-        "the method's own prior with that of single plans. Aligning the policy with the planner is "
-        "meant to close the gap of returns and to lower the critic's over-estimation."
+        "The definitions are in mppi_zoo/training/diagnostics.py. PO-MPC's claim is that a learned "
+        "prior gives policy gradients of lower variance than single stored plans: compare the "
+        "panel of the method's own prior with that of single plans. Aligning the policy with the "
+        "planner is meant to close the gap of returns and to lower the critic's over-estimation."
     )
     for task, part in table.groupby("task", sort=False):
         section.subtitle(str(task))

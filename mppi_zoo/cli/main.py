@@ -20,7 +20,7 @@ from mppi_zoo.agent.checkpoint import load_agent, size_macros
 from mppi_zoo.cli import resume
 from mppi_zoo.cli.arguments import overrides, parser, pick_device
 from mppi_zoo.cli.session import DONE, REFUSED, STOPPED, Setup, train
-from mppi_zoo.compute.malloc import keep_freed_memory
+from mppi_zoo.compute.memory import keep_freed_memory
 from mppi_zoo.config import gin_config as config
 from mppi_zoo.config import validation
 from mppi_zoo.envs import EnvironmentFault, EpisodeVector, rendering_available

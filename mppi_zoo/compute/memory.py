@@ -1,12 +1,15 @@
-"""How much memory this process may still take."""
+"""This process's memory: how much it may still take, and what the C library keeps of it."""
 
 from __future__ import annotations
 
+import ctypes
 from pathlib import Path
 
 import psutil
 
 CGROUP = Path("/sys/fs/cgroup")
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # names in malloc.h
+LARGEST_KEPT = 32 * 2**20  # bytes of one block; glibc allows no more
 
 
 def available(cgroup: Path = CGROUP, own: Path = Path("/proc/self/cgroup")) -> int:
@@ -39,3 +42,16 @@ def _left(group: Path) -> float:
         return float("inf")
     # cached files count as used, and give way
     return max(limit - used + int(stat.get("inactive_file", 0)), 0)
+
+
+def keep_freed_memory() -> bool:
+    """Let glibc keep what is freed; returns whether it did, which it cannot elsewhere.
+
+    Otherwise every activation of a megabyte is given back and asked for anew, page by page: ten
+    thousand page faults an update at the published size (docs/speed.md).
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # not glibc
+        return False
+    return bool(mallopt(MMAP_THRESHOLD, LARGEST_KEPT)) and bool(mallopt(TRIM_THRESHOLD, 2**30))

@@ -7,24 +7,11 @@ between two agents under comparison.
 from __future__ import annotations
 
 import math
-import zlib
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from mppi_zoo.core.types import PlanNoise, UpdateNoise
-
-
-def generator_for(seed: int, purpose: str, device: torch.device | str = "cpu") -> torch.Generator:
-    """A generator of its own for each purpose, so that drawing for one never shifts another."""
-    words = np.random.SeedSequence([seed, zlib.crc32(purpose.encode())]).generate_state(2)
-    return torch.Generator(device).manual_seed(int(words[0]) << 31 | int(words[1]) >> 1)
-
-
-def numpy_generator_for(seed: int, purpose: str) -> np.random.Generator:
-    """As :func:`generator_for`, for NumPy."""
-    return np.random.default_rng([seed, zlib.crc32(purpose.encode())])
 
 
 def draw_pairs(count: int, heads: int, generator: torch.Generator | None) -> Tensor:

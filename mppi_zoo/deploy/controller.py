@@ -11,7 +11,7 @@ from mppi_zoo.agent.actor import Actor, finite_action
 from mppi_zoo.agent.agent import POMPCAgent
 from mppi_zoo.agent.checkpoint import load_agent
 from mppi_zoo.config import gin_config as config
-from mppi_zoo.core.noise import generator_for
+from mppi_zoo.core.rng import generator_for
 from mppi_zoo.core.types import EnvSpec
 from mppi_zoo.runs import folder as run_folder
 

@@ -1,7 +1,7 @@
 """What action sequences are worth from a latent, to the planner (spec section 4).
 
-Pure functions of a :class:`~mppi_zoo.core.types.PlanningModel`: all sequences of a plan start at one
-latent, and the policy's are rolled out once for all iterations.
+Pure functions of a :class:`~mppi_zoo.core.types.PlanningModel`: all sequences of a plan start at
+one latent, and the policy's are rolled out once for all iterations.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ from torch import Tensor
 
 from mppi_zoo.agent.agent import POMPCAgent
 from mppi_zoo.core.math import gaussian_kl
-from mppi_zoo.core.noise import generator_for, numpy_generator_for
+from mppi_zoo.core.rng import generator_for, numpy_generator_for
 from mppi_zoo.core.types import Batch, Gaussian
 from mppi_zoo.networks.policy import textbook_entropy
 from mppi_zoo.planning.mppi import PlanIteration

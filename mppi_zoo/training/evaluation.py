@@ -9,7 +9,7 @@ import numpy as np
 
 from mppi_zoo.agent.actor import Actor, finite_action
 from mppi_zoo.agent.agent import POMPCAgent
-from mppi_zoo.core.noise import generator_for
+from mppi_zoo.core.rng import generator_for
 from mppi_zoo.envs import EpisodeVector
 
 Act = Callable[[np.ndarray], np.ndarray]

@@ -25,15 +25,15 @@ from mppi_zoo.training.health import HealthCheck
 from mppi_zoo.training.options import TrainingOptions
 from mppi_zoo.training.reanalysis import NoReanalysis, Reanalysis
 from mppi_zoo.training.replay import Replay
-from mppi_zoo.training.stopwatch import Stopwatch
+from mppi_zoo.training.throughput import Stopwatch
 
 
 class Trainer:
     """Trains one agent on one task.
 
     Training is a sequence of units: an environment step with its updates, an update of the
-    pretraining, an evaluation. Between two units :mod:`mppi_zoo.training.trainer_state` can take and restore
-    everything that the rest depends on.
+    pretraining, an evaluation. Between two units
+    :mod:`mppi_zoo.training.trainer_state` can take and restore everything that the rest depends on.
 
     Args:
         agent: who learns.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from mppi_zoo.core import rng_state as random_state
+from mppi_zoo.core.rng import process_state, restore_process
 from mppi_zoo.runs.row_log import Segment
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def take(trainer: Trainer) -> dict[str, Any]:
             "actions": [torch.from_numpy(taken) for taken in envs["actions"]],
         },
         "generators": trainer.generators.state_dict(),
-        "process": random_state.of_process(),
+        "process": process_state(),
     }
 
 
@@ -74,5 +74,5 @@ def restore(
     trainer.replay.end_episodes(lost)
     trainer.actor.reset(lost)
     trainer.generators.load_state_dict(state["generators"], trainer.seed, trainer.step)
-    random_state.restore_process(state["process"])
+    restore_process(state["process"])
     return lost

@@ -15,7 +15,7 @@ from mppi_zoo import envs
 from mppi_zoo.envs.options import EnvOptions
 
 HERE = Path(__file__).parent
-MODULE = "custom_env_for_tests"
+MODULE = "support.custom_envs"
 
 
 @pytest.fixture(autouse=True)

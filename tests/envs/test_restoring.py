@@ -76,5 +76,5 @@ def test_a_state_is_of_running_episodes_and_as_many_environments() -> None:
 
 
 def test_unseeded_episodes_are_found_out() -> None:
-    with envs.EpisodeVector("faulty_env:Unseeded", 1, 1, "x") as vector:
+    with envs.EpisodeVector("support.faulty_env:Unseeded", 1, 1, "x") as vector:
         assert "same seed and actions differed" in vector.not_restorable()

@@ -9,7 +9,7 @@ import pytest
 from mppi_zoo import envs
 from mppi_zoo.envs.options import EnvOptions
 
-MODULE = "custom_env_for_tests"
+MODULE = "support.custom_envs"
 BOTH = pytest.mark.parametrize("asynchronous", [False, True])
 
 

@@ -24,11 +24,11 @@ ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("mppi_zoo", "gin", "studies", "baselines", "tests", "pyproject.toml", "setup.py")
 TIMEOUT = 120.0  # seconds a test may take
 
-GOLDEN, AGREEMENT = "tests/test_golden.py", "tests/baselines/test_agreement.py"
-RULES = "tests/test_update_rules.py"
-GRAPHS, WAITING = "tests/test_cuda_graphs.py", "tests/test_waiting.py"
+GOLDEN, AGREEMENT = "tests/conformance/test_goldens.py", "tests/conformance/test_agreement.py"
+RULES = "tests/conformance/test_update_rules.py"
+GRAPHS, WAITING = "tests/compute/test_cuda_graphs.py", "tests/system/test_host_transfers.py"
 HUMANOID = "tests/envs/test_humanoid_bench.py"
-RESUME = "tests/test_resume.py::test_every_member_resumes_exactly[pompc_adaptive_fkl]"
+RESUME = "tests/system/test_resuming.py::test_every_member_resumes_exactly[pompc_adaptive_fkl]"
 
 
 def updates(member: str) -> str:
@@ -123,14 +123,14 @@ MUTATIONS = [
         "core/noise.py",
         "mask = torch.full((size + 1,), 1 / (1 - rate), dtype=dtype, device=device)",
         "mask = torch.full((size + 1,), 1.0, dtype=dtype, device=device)",
-        "tests/test_two_hot.py::test_dropout_values",
+        "tests/networks/test_layers.py::test_dropout_values",
     ),
     Mutation(
         "one head may be drawn twice",
         "core/noise.py",
         "return uniform.argsort(-1)[:, :2]",
         "return (uniform * heads).long()[:, :2]",
-        "tests/test_two_hot.py::test_pairs_are_two_different_heads",
+        "tests/networks/test_layers.py::test_pairs_are_two_different_heads",
     ),
     Mutation(
         "target critics ten times too fast",
@@ -245,7 +245,7 @@ MUTATIONS = [
         "objective/kl_weight.py",
         "self.log_lam.add_(self.lr * (divergence - self.target))",
         "self.log_lam.add_(self.lr * (self.target - divergence))",
-        "tests/test_objective_properties.py::test_the_dual_variable_sees_the_raw_divergence",
+        "tests/objective/test_kl_objective.py::test_the_dual_variable_sees_the_raw_divergence",
     ),
     Mutation(
         "pretraining moves BMPC's policy",
@@ -260,7 +260,7 @@ MUTATIONS = [
         "objective/prior.py",
         "return (weights * (kl * batch.planned).mean(1)).mean()",
         "return (weights * kl.mean(1)).mean()",
-        "tests/test_objective_properties.py::test_fitting_loss_from_the_spec",
+        "tests/objective/test_kl_objective.py::test_fitting_loss_from_the_spec",
     ),
     Mutation(
         "learned prior fitted one latent too late",
@@ -324,7 +324,7 @@ MUTATIONS = [
         "planning/scoring.py",
         "model.value(last, noise, heads), nan=0.0)",
         "model.value(last, noise, heads), nan=1e9)",
-        "tests/test_planner_properties.py::test_nan_scores_count_as_zero",
+        "tests/planning/test_mppi.py::test_nan_scores_count_as_zero",
     ),
     Mutation(
         "warm start not shifted",
@@ -338,7 +338,7 @@ MUTATIONS = [
         "core/noise.py",
         "candidates=noise.candidates.index_select(2, states),",
         "candidates=noise.candidates[:, :, : len(states)],",
-        "tests/test_planner_properties.py::test_a_batch_in_pieces_is_the_whole_batch[True-2]",
+        "tests/planning/test_mppi.py::test_a_batch_in_pieces_is_the_whole_batch[True-2]",
     ),
     Mutation(
         "a shared latent loses its part of the first layer",
@@ -352,7 +352,7 @@ MUTATIONS = [
         "agent/views.py",
         "torch._foreach_copy_(self._short, self._trained)",
         "pass",
-        "tests/test_precision.py::test_short_weights_follow_the_updates",
+        "tests/agent/test_views.py::test_short_weights_follow_the_updates",
     ),
     Mutation(
         "temperature divides",
@@ -481,7 +481,7 @@ MUTATIONS = [
         "training/trainer_state.py",
         'trainer.actor.warm_start.copy_(state["warm_start"])',
         "trainer.actor.warm_start.zero_()",
-        "tests/test_resume.py::test_mujoco_tasks_resume_exactly_within_an_episode"
+        "tests/system/test_resuming.py::test_mujoco_tasks_resume_exactly_within_an_episode"
         "[dmc:cartpole-swingup]",
     ),
     Mutation(
@@ -489,7 +489,7 @@ MUTATIONS = [
         "training/replay.py",
         'self.logs["plans"].mark(rows)',
         "pass",
-        "tests/test_replay.py::TestReplayMachine::runTest",
+        "tests/training/test_replay.py::TestReplayMachine::runTest",
     ),
     Mutation(
         "an episode is replayed without its last action",
@@ -510,14 +510,14 @@ MUTATIONS = [
         "runs/row_log.py",
         "changed |= rest",
         "pass",
-        "tests/test_checkpoint_store.py::test_a_log_restores_the_table_and_stays_small",
+        "tests/runs/test_checkpoint_store.py::test_a_log_restores_the_table_and_stays_small",
     ),
     Mutation(
         "checksums are not compared",
         "runs/checkpoint_store.py",
         'if digest.hexdigest() != entry["sha256"]:',
         "if False:",
-        "tests/test_faults.py::test_a_damaged_checkpoint_is_refused_and_the_one_before_used"
+        "tests/system/test_faults.py::test_a_damaged_checkpoint_is_refused_and_the_one_before_used"
         "[a flipped bit]",
     ),
     # --- diagnostics and analysis
@@ -526,21 +526,21 @@ MUTATIONS = [
         "training/diagnostics.py",
         "return between * (z.shape[-2] // groups)",
         "return between",
-        "tests/test_diagnostics.py::test_gradient_variance_is_that_of_single_samples",
+        "tests/training/test_diagnostics.py::test_gradient_variance_is_that_of_single_samples",
     ),
     Mutation(
         "a terminated episode's tail is bootstrapped",
         "training/diagnostics.py",
         "tail = np.where(episodes.terminated, 0.0, ",
         "tail = np.where(False, 0.0, ",
-        "tests/test_diagnostics.py::test_value_return_is_the_discounted_sum",
+        "tests/training/test_diagnostics.py::test_value_return_is_the_discounted_sum",
     ),
     Mutation(
         "looking at a prior spends its draws",
         "agent/agent.py",
         "            self._replan_generator.set_state(state)",
         "            pass",
-        "tests/test_diagnostics.py::test_training_is_the_same_without[True]",
+        "tests/training/test_diagnostics.py::test_training_is_the_same_without[True]",
     ),
     Mutation(
         "interquartile mean cuts a third",
@@ -589,21 +589,21 @@ MUTATIONS = [
         "runs/lock.py",
         "fallback_to_soft=False",
         "fallback_to_soft=True",
-        "tests/test_faults.py::test_a_file_system_without_locks",
+        "tests/system/test_faults.py::test_a_file_system_without_locks",
     ),
     Mutation(
         "a folder that cannot be synced ends a run",
         "runs/atomic.py",
         "if error.errno not in UNABLE:",
         "if True:",
-        "tests/test_faults.py::test_a_file_system_that_cannot_sync_folders",
+        "tests/system/test_faults.py::test_a_file_system_that_cannot_sync_folders",
     ),
     Mutation(
         "a scheduler's repeated signal kills a run",
         "runs/signals.py",
         "if name == self.received and now - self._when < SAME:",
         "if False:",
-        "tests/test_faults.py::test_a_repeated_signal_is_one_request",
+        "tests/system/test_faults.py::test_a_repeated_signal_is_one_request",
     ),
 ]
 

@@ -1,0 +1,69 @@
+"""Exported programs: loaded by plain torch, without the package, they give the agent's numbers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from support.agents import build
+
+from mppi_zoo.core.types import EnvSpec
+from mppi_zoo.deploy import export
+
+# run where mppi_zoo cannot be imported
+PLAIN = """
+import sys, torch
+sys.modules["mppi_zoo"] = None
+folder = sys.argv[1]
+obs, plan = torch.load(folder + "/inputs.pt")
+policy = torch.export.load(folder + "/policy.pt2").module()
+planner = torch.export.load(folder + "/planner.pt2").module()
+results = [policy(obs)]
+for seed in range(2):
+    torch.manual_seed(seed)
+    action, plan = planner(obs, plan)
+    results += [action, plan]
+torch.save(results, folder + "/results.pt")
+"""
+
+
+@pytest.mark.parametrize(
+    ("member", "precision", "episodic"),
+    [
+        ("tdmpc2_equiv", "SamePrecision", False),
+        ("bmpc_equiv", "SamePrecision", True),
+        ("tdmpc2_equiv", "BFloat16Hidden", False),
+    ],
+)
+def test_plain_torch_gives_the_agents_numbers(
+    tmp_path: Path, member: str, precision: str, episodic: bool
+) -> None:
+    spec = EnvSpec(5, 2, 100, episodic)
+    params = ("iterations=2", f"POMPCAgent.planning_precision=@{precision}")
+    agent = build(member, spec, *params, dtype=torch.float32)
+    with torch.no_grad():  # constant rewards and values would make all candidates alike
+        for net in (agent.world_model.reward_net, agent.critic.online):
+            list(net.parameters())[-2].normal_(0.0, 0.5)
+    obs, plan = torch.randn(1, 5), torch.zeros(3, 1, 2)
+    torch.save((obs, plan), tmp_path / "inputs.pt")
+    export.save(agent, tmp_path)
+    subprocess.run([sys.executable, "-c", PLAIN, str(tmp_path)], check=True, cwd=tmp_path)
+
+    expected = [agent.policy_action(obs)]
+    for seed in range(2):
+        torch.manual_seed(seed)
+        result = agent.act(obs, agent.draw_plan_noise(1, None), warm_start=plan, greedy=True)
+        plan = result.mean
+        expected += [result.action, plan]
+    for ours, reference in zip(torch.load(tmp_path / "results.pt"), expected, strict=True):
+        torch.testing.assert_close(ours, reference, rtol=1e-4, atol=1e-4)
+
+
+def test_a_compiled_agent_is_refused(tmp_path: Path) -> None:
+    agent = build("tdmpc2_equiv", EnvSpec(5, 2, 100))
+    agent.compile()
+    with pytest.raises(ValueError, match="uncompile"):
+        export.save(agent, tmp_path)

@@ -1,0 +1,54 @@
+"""The README is true: its table is generated from the gin files, its examples run."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def test_member_table_is_generated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    sys.modules.pop("member_table", None)
+    import member_table  # pyright: ignore[reportMissingImports]
+
+    assert member_table.rewritten(README) == README, "run: python docs/member_table.py"
+    assert set(member_table.members()) == member_table.PAPERS.keys()
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
+def test_examples_run(block: str) -> None:
+    exec(compile(block, "README.md", "exec"), {"__name__": "readme"})
+
+
+def test_there_are_examples() -> None:
+    assert len(BLOCKS) >= 3
+
+
+@pytest.mark.parametrize(
+    "path", ["README.md", *(str(p.relative_to(ROOT)) for p in ROOT.glob("docs/*.md"))]
+)
+def test_links_lead_somewhere(path: str) -> None:
+    file = ROOT / path
+    for link in re.findall(r"\]\(([^)#]+)\)", file.read_text()):
+        if "://" not in link:
+            assert (file.parent / link).exists(), f"{path}: {link}"
+
+
+def test_the_table_of_studies_is_true() -> None:
+    from mppi_zoo.study import expand, find_study, read_study
+
+    text = (ROOT / "docs/studies.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \|.*\| (\d+) \| ([\d.,]+) \| (\w+)( h)? \|$", text, re.M)
+    assert {name for name, *_ in rows} == {path.stem for path in ROOT.glob("studies/*.yaml")}
+    for name, runs, millions, hours, _ in rows:
+        found = expand(read_study(find_study(name)))
+        steps = sum(run.steps for run in found)
+        assert (runs, millions) == (str(len(found)), f"{steps / 1e6:,.2f}"), name
+        assert hours in ("GPU", f"{steps / 16 / 3600:.0f}"), name
