@@ -79,12 +79,12 @@ def trainer_in(folder: Path, rows: int, member: str) -> tuple[Trainer, Checkpoin
     torch.manual_seed(0)
     experiment = config.parse([member, "scale/laptop"], ["seed_steps=1000"])
     envs = EpisodeVector("bench_checkpoint:Noise", 1, 0, "training")
-    agent = experiment.agent(envs.spec)
+    execution = experiment.execution(experiment.agent(envs.spec))
     replay = Replay(envs.spec, rows, HORIZON)
     fill(replay)
     logger = MetricsLogger(folder, tensorboard=False)
     trainer = Trainer(
-        agent,
+        execution,
         envs,
         None,
         replay,

@@ -38,17 +38,18 @@ def main() -> None:
     print(machine.describe(args.threads))
     rows = []
     for scale in args.scales:
-        agent = config.parse(["tdmpc2_equiv", f"scale/{scale}"]).agent(EnvSpec(24, 6, 500))
+        experiment = config.parse(["tdmpc2_equiv", f"scale/{scale}"])
+        execution = experiment.execution(experiment.agent(EnvSpec(24, 6, 500)))
         obs, plan = torch.randn(1, 24), torch.zeros(3, 1, 6)
         with tempfile.TemporaryDirectory() as folder, torch.no_grad():
-            files = export.save(agent, Path(folder))
+            files = export.save(execution, Path(folder))
             policy, planner = (torch.export.load(file).module() for file in files)
-            noise = agent.draw_plan_noise(1, None)
+            noise = execution.agent.draw_plan_noise(1, None)
             latencies = {
                 "exported policy": milliseconds(partial(policy, obs), 5 * args.rounds),
                 "exported planner": milliseconds(partial(planner, obs, plan), args.rounds),
                 "the package's planner": milliseconds(
-                    partial(agent.act, obs, noise, greedy=True), args.rounds
+                    partial(execution.act, obs, noise, greedy=True), args.rounds
                 ),
             }
         for name, times in latencies.items():

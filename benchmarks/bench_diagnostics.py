@@ -26,6 +26,7 @@ def main(scale: str = "scale/laptop") -> None:
         experiment = config.parse([member, scale])
         envs = EpisodeVector("dmc:walker-walk", 10, 1, "evaluation", experiment.env)
         agent = experiment.agent(envs.spec)
+        execution = experiment.execution(agent)
         replay = Replay(envs.spec, 5000, agent.planner.horizon)
         spec = envs.spec
         for step in range(2000):
@@ -41,9 +42,9 @@ def main(scale: str = "scale/laptop") -> None:
             )
         evaluator = Evaluator(envs, 1)
         begun = time.perf_counter()
-        planner, policy = evaluator.planner(agent, 0), evaluator.policy(agent, 0)
+        planner, policy = evaluator.planner(execution, 0), evaluator.policy(agent, 0)
         evaluated = time.perf_counter()
-        Diagnostics(1).figures(agent, replay, 0, planner, policy)
+        Diagnostics(1).figures(execution, replay, 0, planner, policy)
         diagnosed = time.perf_counter()
         share = (diagnosed - evaluated) / (evaluated - begun)
         print(

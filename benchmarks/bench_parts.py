@@ -18,9 +18,11 @@ import torch
 from baselines import bmpc, tdmpc2
 from benchmarks import machine, released
 from mppi_zoo.agent.agent import POMPCAgent
+from mppi_zoo.agent.execution import Execution
 from mppi_zoo.compute.memory import keep_freed_memory
 from mppi_zoo.config import gin_config as config
 from mppi_zoo.core.types import Batch, EnvSpec, Gaussian
+from mppi_zoo.planning.mppi import MPPIPlanner
 from mppi_zoo.training.replay import Replay
 
 MEMBERS = ("tdmpc2_equiv", "bmpc_equiv", "pompc_adaptive_fkl")
@@ -45,16 +47,17 @@ def filled_replay(
     return replay
 
 
-def cases(agent: POMPCAgent, replay: Replay, batch: Batch) -> dict[str, machine.Call]:
+def cases(execution: Execution, replay: Replay, batch: Batch) -> dict[str, machine.Call]:
     """The parts of ours, by name."""
+    agent = execution.agent
     draws = torch.Generator(agent.device).manual_seed(0)
     rows = np.random.default_rng(0)
     obs, stored = batch.obs[0, :1], batch.obs[:-1, :20].flatten(0, 1)
     size = batch.reward.shape[1]
     return {
-        "plan": lambda: agent.act(obs, agent.draw_plan_noise(1, draws)),
-        "replan 60": lambda: agent.replan(stored, agent.draw_plan_noise(len(stored), draws)),
-        "update": lambda: agent.update(batch, 0, agent.draw_update_noise(batch, draws)),
+        "plan": lambda: execution.act(obs, agent.draw_plan_noise(1, draws)),
+        "replan 60": lambda: execution.replan(stored, agent.draw_plan_noise(len(stored), draws)),
+        "update": lambda: execution.update(batch, 0, agent.draw_update_noise(batch, draws)),
         "sample": lambda: replay.sample(size, rows),
     }
 
@@ -63,6 +66,7 @@ def reference(member: str, agent: POMPCAgent, enc_dim: int, batch: Batch):
     """The single-file reference with the sizes of ours, and the batch as it wants it."""
     config_class, agent_class = REFERENCES[member]
     planner, model, spec = agent.planner, agent.world_model, agent.spec
+    assert isinstance(planner, MPPIPlanner)
     settings = config_class(
         spec.obs_dim,
         spec.action_dim,
@@ -123,17 +127,19 @@ def main() -> None:
         versions: dict[str, dict[str, machine.Call]] = {}
         experiment = config.parse([member, f"scale/{args.scale}"])
         agent = experiment.agent(spec)
+        execution = experiment.execution(agent)
         replay = filled_replay(spec, 2_000, agent.planner.horizon)
         batch = replay.sample(experiment.training.batch_size, np.random.default_rng(0))
-        versions["eager"] = ours = cases(agent, replay, batch)
+        versions["eager"] = ours = cases(execution, replay, batch)
         work = {name: machine.gigaflop(ours[name]) for name in args.parts}
         for short in (False, True) if args.bfloat16 else (False,):
             precision = "BFloat16Hidden" if short else "SamePrecision"
-            binding = [f"POMPCAgent.planning_precision=@{precision}"]
+            binding = [f"Execution.planning_precision=@{precision}"]
             for compiled in (False, True) if args.compile else (False,):
                 if not short and not compiled:
                     continue
-                other = config.parse([member, f"scale/{args.scale}"], binding).agent(spec)
+                experiment = config.parse([member, f"scale/{args.scale}"], binding)
+                other = experiment.execution(experiment.agent(spec))
                 if compiled:
                     other.compile()
                 name = ("bfloat16 " if short else "") + ("compiled" if compiled else "eager")

@@ -18,11 +18,13 @@ from torch import Tensor
 import mppi_zoo
 from benchmarks import machine
 from mppi_zoo.agent.agent import POMPCAgent
-from mppi_zoo.agent.views import BFloat16Hidden, Networks
+from mppi_zoo.agent.execution import Execution
+from mppi_zoo.agent.views import BFloat16Hidden
 from mppi_zoo.core.rng import generator_for
-from mppi_zoo.core.types import PlanNoise, PlanResult
 from mppi_zoo.envs import EpisodeVector
+from mppi_zoo.planning.base import PlanResult
 from mppi_zoo.planning.mppi import MPPIPlanner, PlanIteration
+from mppi_zoo.planning.mppi_noise import MPPINoise
 from mppi_zoo.runs import folder as run_folder
 
 
@@ -38,14 +40,15 @@ def visited(agent: POMPCAgent, task: str, states: int) -> Tensor:
 
 
 def planned(
-    agent: POMPCAgent, obs: Tensor, noise: PlanNoise
+    execution: Execution, obs: Tensor, noise: MPPINoise
 ) -> tuple[PlanResult, list[PlanIteration]]:
     """A watched plan from scratch."""
     seen: list[PlanIteration] = []
-    agent.refreshed_networks()
-    z = agent.world_model.encode(obs)
-    model = agent.planning_model()
-    return agent.planner.plan(z, model, noise, greedy=True, on_iteration=seen.append), seen
+    execution.refreshed_networks()
+    agent = execution.agent
+    planner, z, model = agent.planner, agent.world_model.encode(obs), execution.planning_model()
+    assert isinstance(planner, MPPIPlanner)
+    return planner.plan(z, model, noise, greedy=True, on_iteration=seen.append), seen
 
 
 def overlap(first: PlanIteration, second: PlanIteration) -> float:
@@ -62,7 +65,7 @@ def main() -> None:
     args = parser.parse_args()
     record = run_folder.read(args.run)
     exact, short = (mppi_zoo.load(args.run, best=False).agent for _ in range(2))
-    short._planning = BFloat16Hidden(Networks(short.world_model, short.critic, short.policy))
+    exactly, shortly = Execution(exact), Execution(short, BFloat16Hidden)
     rows = []
     obs = visited(exact, args.task, args.states)
     for samples, elites, proposals, iterations in ((512, 64, 24, 6), (128, 16, 8, 4)):
@@ -76,9 +79,9 @@ def main() -> None:
         draws = [
             exact.draw_plan_noise(args.states, generator_for(seed, "precision")) for seed in (0, 1)
         ]
-        result, seen = planned(exact, obs, draws[0])
-        rounded, seen_rounded = planned(short, obs, draws[0])
-        other, _ = planned(exact, obs, draws[1])
+        result, seen = planned(exactly, obs, draws[0])
+        rounded, seen_rounded = planned(shortly, obs, draws[0])
+        other, _ = planned(exactly, obs, draws[1])
 
         def rms(one: PlanResult, two: PlanResult) -> float:
             return float((one.mean[0] - two.mean[0]).square().mean().sqrt())

@@ -22,14 +22,16 @@ def main() -> None:
     print(machine.describe(args.threads) + (", compiled" if args.compile else ", eager"))
     rows = []
     for scale in args.scales:
-        agent = config.parse(["tdmpc2_equiv", f"scale/{scale}"]).agent(EnvSpec(24, 6, 500))
+        experiment = config.parse(["tdmpc2_equiv", f"scale/{scale}"])
+        execution = experiment.execution(experiment.agent(EnvSpec(24, 6, 500)))
         if args.compile:
-            agent.compile()
+            execution.compile()
         draws = torch.Generator().manual_seed(0)
 
-        def plan(states: int, agent=agent, draws=draws) -> machine.Call:
+        def plan(states: int, execution=execution, draws=draws) -> machine.Call:
             obs = torch.randn(states, 24)
-            return lambda: agent.act(obs, agent.draw_plan_noise(states, draws))
+            agent = execution.agent
+            return lambda: execution.act(obs, agent.draw_plan_noise(states, draws))
 
         times = machine.interleaved({str(n): plan(n) for n in (1, 4, 16)}, args.rounds)
         for n, ms in times.items():

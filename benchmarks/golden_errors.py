@@ -21,12 +21,12 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks import machine
-from mppi_zoo.compute.precision import TF32Products
+from mppi_zoo.compute.precision import TF32Matmul
 
 ROOT = Path(__file__).resolve().parent.parent
 KINDS = ("tdmpc2", "bmpc", "tdmpc_square", "boom")
-BFLOAT16 = "POMPCAgent.planning_precision=@BFloat16Hidden"
-TF32 = "POMPCAgent.products=@TF32Products()"
+BFLOAT16 = "Execution.planning_precision=@BFloat16Hidden"
+TF32 = "Execution.matmul_precision=@TF32Matmul()"
 ROUNDED_BITS = 13  # of float32's 23 bits of mantissa
 
 
@@ -77,9 +77,12 @@ def errors(goldens: Path, kind: str, part: str, *params: str) -> dict[str, float
                 self.same_tensor(ours[0], self[key][0], key=key + ".first")
 
         def agent(self, kind: str, member: str | None = None, *extra: str) -> Any:
-            agent = super().agent(kind, member, *extra, *params)
-            agent.refreshed_networks()  # the plans call the planner itself
-            return agent
+            return super().agent(kind, member, *extra, *params)
+
+        def execution(self, kind: str) -> Any:
+            execution = super().execution(kind)
+            execution.refreshed_networks()  # the plans call the planner itself
+            return execution
 
     real = test_goldens.Golden
     test_goldens.Golden = Looking
@@ -92,7 +95,7 @@ def errors(goldens: Path, kind: str, part: str, *params: str) -> dict[str, float
 
 def rows(goldens: Path, device: str) -> list[list[str]]:
     """Lines of the table."""
-    rounded = EmulatedTF32 if device == "cpu" else TF32Products()
+    rounded = EmulatedTF32 if device == "cpu" else TF32Matmul()
     lines = []
     for kind in KINDS:
         settings = {

@@ -50,13 +50,14 @@ def trainer(settings: Settings, task: str, version: Version, section: str) -> It
         MetricsLogger(Path(folder), tensorboard=False) as logger,
     ):
         agent = experiment.agent(envs.spec, device=settings.device)
+        execution = experiment.execution(agent)
         if version.compiled:
-            agent.compile()
+            execution.compile()
         if version.graphs:
-            record(agent, settings, section)
+            record(execution, settings, section)
         horizon, device = agent.planner.horizon, settings.device
         run = Trainer(
-            agent,
+            execution,
             envs,
             None,
             Replay(envs.spec, 100_000, horizon, device=device, batch_device=device),

@@ -13,13 +13,14 @@ from benchmarks import bench_parts, released
 from benchmarks.gpu_rows import Settings, median_ms, record, tried
 from benchmarks.machine import Call
 from mppi_zoo.agent.agent import POMPCAgent
+from mppi_zoo.agent.execution import Execution
 from mppi_zoo.config import gin_config as config
 from mppi_zoo.core.types import Batch, EnvSpec
 
 SPEC = EnvSpec(24, 6, 500)  # walker-walk
 MEMBER = "tdmpc2_equiv"
-TF32 = "POMPCAgent.products=@TF32Products()"
-BFLOAT16 = "POMPCAgent.planning_precision=@BFloat16Hidden"
+TF32 = "Execution.matmul_precision=@TF32Matmul()"
+BFLOAT16 = "Execution.planning_precision=@BFloat16Hidden"
 
 
 class Version(NamedTuple):
@@ -46,15 +47,15 @@ COMPILED = (
 )
 
 
-def build(scale: str, settings: Settings, version: Version, section: str) -> POMPCAgent:
+def build(scale: str, settings: Settings, version: Version, section: str) -> Execution:
     """An agent of that size, run in that way."""
     experiment = config.parse([MEMBER, scale], list(version.bindings))
-    agent = experiment.agent(SPEC, device=settings.device)
+    execution = experiment.execution(experiment.agent(SPEC, device=settings.device))
     if version.compiled:
-        agent.compile()
+        execution.compile()
     if version.graphs:
-        record(agent, settings, section)
-    return agent
+        record(execution, settings, section)
+    return execution
 
 
 def batch_of(agent: POMPCAgent, scale: str) -> Batch:
@@ -64,20 +65,22 @@ def batch_of(agent: POMPCAgent, scale: str) -> Batch:
     return replay.sample(size, np.random.default_rng(0))
 
 
-def plan_call(agent: POMPCAgent, states: int) -> Call:
+def plan_call(execution: Execution, states: int) -> Call:
     """Plans for so many states, with draws and the transfer that ends an environment step."""
+    agent = execution.agent
     draws = torch.Generator(agent.device).manual_seed(0)
     obs = torch.randn(states, SPEC.obs_dim, device=agent.device)
     warm = torch.zeros(agent.planner.horizon, states, SPEC.action_dim, device=agent.device)
-    return lambda: agent.act(
+    return lambda: execution.act(
         obs, agent.draw_plan_noise(states, draws), warm_start=warm
     ).action.cpu()
 
 
-def update_call(agent: POMPCAgent, batch: Batch) -> Call:
+def update_call(execution: Execution, batch: Batch) -> Call:
     """An update with its draws."""
+    agent = execution.agent
     draws = torch.Generator(agent.device).manual_seed(0)
-    return lambda: agent.update(batch, 0, agent.draw_update_noise(batch, draws))
+    return lambda: execution.update(batch, 0, agent.draw_update_noise(batch, draws))
 
 
 def ours(settings: Settings, scale: str, versions: tuple[Version, ...], many: bool) -> None:
@@ -88,12 +91,12 @@ def ours(settings: Settings, scale: str, versions: tuple[Version, ...], many: bo
             continue
 
         def measure(version: Version = version) -> None:
-            agent = build(scale, settings, version, section)
+            execution = build(scale, settings, version, section)
             for states in settings.states if many else settings.states[:1]:
-                ms = median_ms(plan_call(agent, states), settings.device, settings.seconds)
+                ms = median_ms(plan_call(execution, states), settings.device, settings.seconds)
                 settings.add(section, f"plan, {states} state(s)", version.name, ms, "ms")
             if BFLOAT16 not in version.bindings:
-                call = update_call(agent, batch_of(agent, scale))
+                call = update_call(execution, batch_of(execution.agent, scale))
                 ms = median_ms(call, settings.device, settings.seconds)
                 settings.add(section, "update", version.name, ms, "ms")
 
@@ -103,7 +106,7 @@ def ours(settings: Settings, scale: str, versions: tuple[Version, ...], many: bo
 def theirs(settings: Settings, scale: str, compiled: bool) -> None:
     """The plain reference and the released program, plans for one state."""
     section = f"parts {Path(scale).name}"
-    agent = build(scale, settings, EAGER, section)
+    agent = build(scale, settings, EAGER, section).agent
     batch = batch_of(agent, scale)
     enc_dim = next(agent.world_model.encoder.parameters()).shape[0]
     way = "compiled" if compiled else "eager"

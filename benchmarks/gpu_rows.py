@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from benchmarks.machine import Call
-from mppi_zoo.agent.agent import POMPCAgent
+from mppi_zoo.agent.execution import Execution
 from mppi_zoo.compute.cuda_graphs import WARM_UP, CudaRecorder
 
 
@@ -103,8 +103,8 @@ def tried(settings: Settings, section: str, case: str, measure: Callable[[], Non
     return True
 
 
-def record(agent: POMPCAgent, settings: Settings, section: str) -> None:
+def record(execution: Execution, settings: Settings, section: str) -> None:
     """CUDA graphs from now on; what cannot be recorded is told in the rows."""
     if settings.cuda:
         recorder = CudaRecorder(torch.device(settings.device))
-        agent.record(recorder, lambda text: settings.skipped(section, "graphs", text))
+        execution.record(recorder, lambda text: settings.skipped(section, "graphs", text))

@@ -47,19 +47,22 @@ def exact(settings: Settings) -> None:
         return
 
     def measure() -> None:
-        agents = []
+        executions = []
         for version in (EAGER, GRAPHS):
             torch.manual_seed(0)
-            agents.append(gpu_parts.build(scale, settings, version, section))
+            executions.append(gpu_parts.build(scale, settings, version, section))
         torch.manual_seed(0)
-        batch = gpu_parts.batch_of(agents[0], scale)
+        batch = gpu_parts.batch_of(executions[0].agent, scale)
         found = []
-        for agent in agents:
-            plan, update = gpu_parts.plan_call(agent, 1), gpu_parts.update_call(agent, batch)
+        for execution in executions:
+            plan, update = (
+                gpu_parts.plan_call(execution, 1),
+                gpu_parts.update_call(execution, batch),
+            )
             for _ in range(8):
                 update()
                 action = plan()
-            found.append((action, [p.detach() for p in agent.parts.world_model.parameters()]))
+            found.append((action, [p.detach() for p in execution.agent.world_model.parameters()]))
         (one, before), (two, after) = found
         difference = max(float((a - b).abs().max()) for a, b in zip(before, after, strict=True))
         settings.add(section, "parameters after 8 updates", "graphs - eager", difference, "")

@@ -18,6 +18,7 @@ import torch
 from mppi_zoo.agent.agent import POMPCAgent
 from mppi_zoo.core.math import discount_factor
 from mppi_zoo.core.types import Batch
+from mppi_zoo.planning.mppi import MPPIPlanner
 
 FILES = {"TDMPC2": Path("tdmpc2", "tdmpc2.py"), "BMPC": Path("bmpc", "bmpc.py")}  # by class
 
@@ -72,6 +73,7 @@ def load(
     finally:
         sys.path.remove(str(folder))
     spec, planner, model = agent.spec, agent.planner, agent.world_model
+    assert isinstance(planner, MPPIPlanner)
     gamma_low, gamma_high = discount_factor(1), discount_factor(10**9)
     settings = SimpleNamespace(
         obs="state",

@@ -11,18 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mppi_zoo.agent.agent import POMPCAgent
-    from mppi_zoo.core.types import (
-        Batch,
-        EnvSpec,
-        Gaussian,
-        PlanningModel,
-        PlanNoise,
-        PlanResult,
-        Step,
-    )
+    from mppi_zoo.core.types import Batch, EnvSpec, Gaussian, Step
     from mppi_zoo.deploy.controller import Controller, load
     from mppi_zoo.objective.kl_objective import KLObjective
+    from mppi_zoo.planning.base import PlanningModel, PlanResult
     from mppi_zoo.planning.mppi import MPPIPlanner
+    from mppi_zoo.planning.mppi_noise import PlanNoise
     from mppi_zoo.training.replay import Replay
 
 __version__ = "0.1.0"
@@ -32,9 +26,9 @@ _HOME = {
     "Batch": "core.types",
     "EnvSpec": "core.types",
     "Gaussian": "core.types",
-    "PlanNoise": "core.types",
-    "PlanningModel": "core.types",
-    "PlanResult": "core.types",
+    "PlanNoise": "planning.mppi_noise",
+    "PlanningModel": "planning.base",
+    "PlanResult": "planning.base",
     "Step": "core.types",
     "Controller": "deploy.controller",
     "load": "deploy.controller",

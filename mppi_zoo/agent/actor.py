@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mppi_zoo.agent.agent import POMPCAgent
+from mppi_zoo.agent.execution import Execution
 from mppi_zoo.compute import transfer
-from mppi_zoo.core.types import Gaussian, PlanResult
+from mppi_zoo.core.types import Gaussian
+from mppi_zoo.planning.base import PlanResult
 
 
 class Acted(NamedTuple):
@@ -19,20 +20,21 @@ class Acted(NamedTuple):
     action: np.ndarray  # [N, A] in [-1, 1], float32
     result: PlanResult  # on the device
     plan: Gaussian  # [N, A] ``result.dist`` on the host
-    sound: bool  # whether the flag that was to come along is not 0
+    finite: bool  # whether the flag that was to come along is not 0
 
 
 class Actor:
     """Plans for N environments at once and owns their warm starts.
 
     Args:
-        agent: who plans.
+        execution: of the agent that plans.
         num_envs: N.
         generator: source of the plans' noise, on the agent's device.
     """
 
-    def __init__(self, agent: POMPCAgent, num_envs: int, generator: torch.Generator):
-        self.agent, self.generator = agent, generator
+    def __init__(self, execution: Execution, num_envs: int, generator: torch.Generator):
+        self.execution, self.generator = execution, generator
+        agent = execution.agent
         shape = (agent.planner.horizon, num_envs, agent.spec.action_dim)
         self.warm_start = torch.zeros(shape, dtype=agent.dtype, device=agent.device)
 
@@ -54,9 +56,10 @@ class Actor:
         Raises:
             FloatingPointError: if an action is not finite.
         """
-        noise = self.agent.draw_plan_noise(obs.shape[0], self.generator)
-        result = self.agent.act(
-            self.agent.tensor(obs), noise, warm_start=self.warm_start, greedy=greedy
+        agent = self.execution.agent
+        noise = agent.draw_plan_noise(obs.shape[0], self.generator)
+        result = self.execution.act(
+            agent.tensor(obs), noise, warm_start=self.warm_start, greedy=greedy
         )
         self.warm_start = result.mean
         flags = () if flag is None else (flag,)

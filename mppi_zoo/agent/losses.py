@@ -1,107 +1,163 @@
-"""The two losses of an update, functions of the agent's parts, a batch and the draws."""
+"""The two losses of an update: pure functions of parts, scales, a batch and the draws.
+
+Neither changes anything. New scales are returned, and the agent keeps them.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
 
+import gin
 import torch
 from torch import Tensor
 
-from mppi_zoo.core.types import Batch, UpdateNoise
-from mppi_zoo.networks.critic import QCritic, VCritic
-from mppi_zoo.networks.policy import Policy
-from mppi_zoo.networks.world_model import WorldModel
-from mppi_zoo.objective.kl_objective import KLObjective, diagnostics
-from mppi_zoo.objective.prior import Prior
+from mppi_zoo.agent.parts import Parts
+from mppi_zoo.core.types import Batch, Gaussian, UpdateNoise
+from mppi_zoo.networks.critic import CriticQuery, TargetQuery
+from mppi_zoo.objective.kl_weight import LamWeights
+from mppi_zoo.objective.scale import Statistics
 
 
-class Parts(NamedTuple):
-    """The networks of an agent and its objective."""
+class ModelTerms(NamedTuple):
+    """The model loss of one batch."""
 
-    world_model: WorldModel
-    critic: QCritic | VCritic
-    policy: Policy
-    prior: Prior
-    objective: KLObjective
+    loss: Tensor  # 0-d
+    zs: Tensor  # [T+1, B, Z] roll-out z_0 .. z_T, with gradient
+    metrics: dict[str, Tensor]  # 0-d, detached
 
 
-class LossWeights(NamedTuple):
-    """Weights of the model loss (spec section 2)."""
+class LossTerm(Protocol):
+    """A further term of the model loss."""
 
-    consistency: float
-    reward: float
-    value: float
-    termination: float
+    name: str
+
+    def __call__(self, parts: Parts, batch: Batch, zs: Tensor) -> Tensor:
+        """(parts, windows, roll-out [T+1, B, Z]) -> the term, unweighted, 0-d."""
+        ...
 
 
-def model_loss(
-    parts: Parts, weights: LossWeights, batch: Batch, noise: UpdateNoise
-) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-    """The model's and critics' joint loss (spec section 2).
+@gin.register
+class ModelLoss:
+    """The model's and critics' joint loss: named terms, each with a weight (docs/method.md, 2).
 
-    Returns:
-        (loss 0-d, roll-out z_0 .. z_T [T+1, B, Z], figures for the log).
+    The world model names its terms itself (consistency, reward, termination) and so may add
+    others; the critics' term is called value; ``terms`` brings those of neither.
+
+    Args:
+        consistency, reward, value, termination: weights of the terms that every member has.
+        rho: temporal weight.
+        terms: further terms, each a :class:`LossTerm`.
+        weights: of further terms, by name.
     """
-    model, critic, rho = parts.world_model, parts.critic, parts.objective.rho
-    z0 = model.encode(batch.obs[0])
-    with torch.no_grad():
-        next_z = model.encode(batch.obs[1:])
-        latents = torch.cat([z0.detach().unsqueeze(0), next_z])
-        target = critic.target(
-            batch, latents, parts.policy, model, noise.target_policy, noise.target_heads
-        )
-    zs = model.rollout(z0, batch.action)
-    terms = model.losses(zs, next_z, batch.action, batch.reward, batch.terminated, rho)
-    value = critic.loss(zs[:-1], batch.action, target, rho, noise.value_keep)
-    loss = (
-        weights.consistency * terms.consistency
-        + weights.reward * terms.reward
-        + weights.value * value
-        + weights.termination * terms.termination
-    )
-    figures = {
-        "consistency_loss": terms.consistency,
-        "reward_loss": terms.reward,
-        "termination_loss": terms.termination,
-        "value_loss": value,
-        "model_loss": loss,
-        "target_mean": target.mean(),
-    }
-    return loss, zs, {name: figure.detach() for name, figure in figures.items()}
+
+    def __init__(
+        self,
+        consistency: float = 20.0,
+        reward: float = 0.1,
+        value: float = 0.1,
+        termination: float = 1.0,
+        rho: float = 0.5,
+        terms: Sequence[LossTerm] = (),
+        weights: Mapping[str, float] | None = None,
+    ):
+        if not 0 < rho <= 1:
+            raise ValueError(f"ModelLoss.rho = {rho}: expected a number in (0, 1]")
+        own = {
+            "consistency": consistency,
+            "reward": reward,
+            "value": value,
+            "termination": termination,
+        }
+        self.rho, self.terms = rho, tuple(terms)
+        self.weights, self.further = own | dict(weights or {}), set(weights or {})
+
+    def __call__(self, parts: Parts, batch: Batch, noise: UpdateNoise) -> ModelTerms:
+        """The loss of one batch; ``parts`` are not changed.
+
+        Raises:
+            ValueError: a term has no weight, or a weight no term.
+        """
+        model, critic = parts.world_model, parts.critic
+        # encode; targets carry no gradient
+        z0 = model.encode(batch.obs[0])
+        with torch.no_grad():
+            next_z = model.encode(batch.obs[1:])
+            latents = torch.cat([z0.detach().unsqueeze(0), next_z])
+            query = TargetQuery(batch, latents, parts.policy, model, noise.target_policy)
+            target = critic.target(query, noise.target_heads)
+        # roll out from the first latent
+        zs = model.rollout(z0, batch.action)
+        # terms
+        terms = model.losses(zs, next_z, batch.action, batch.reward, batch.terminated, self.rho)
+        taken = CriticQuery(zs[:-1], lambda: batch.action, model)
+        value = critic.loss(taken, target, self.rho, noise.value_keep)
+        named = {**terms, "value": value, **{t.name: t(parts, batch, zs) for t in self.terms}}
+        # weighted sum
+        self._check(named)
+        used = {name: weight for name, weight in self.weights.items() if name in named}
+        loss: Tensor = sum(weight * named[name] for name, weight in used.items())  # pyright: ignore
+        metrics = {f"{name}_loss": term.detach() for name, term in named.items()}
+        metrics |= {"model_loss": loss.detach(), "target_mean": target.mean()}
+        return ModelTerms(loss, zs, metrics)
+
+    def _check(self, named: Mapping[str, Tensor]) -> None:
+        without, idle = named.keys() - self.weights.keys(), self.further - named.keys()
+        if without or idle:
+            raise ValueError(
+                "ModelLoss: each term needs one weight"
+                + (f"; add {', '.join(sorted(without))} to ModelLoss.weights" if without else "")
+                + (f"; ModelLoss.weights has {', '.join(sorted(idle))}, no term" if idle else "")
+            )
+
+
+class PolicyTerms(NamedTuple):
+    """The policy's loss of one batch: loss = cost - gain."""
+
+    loss: Tensor  # 0-d
+    gain: Tensor  # 0-d, weighted return and entropy
+    cost: Tensor  # 0-d, weighted divergence
+    divergence: Tensor  # 0-d, batch mean of the raw divergence, from which lambda adapts
+    statistics: Statistics  # the objective's scales after this batch
+    metrics: dict[str, Tensor]  # 0-d, detached
 
 
 def policy_loss(
     parts: Parts,
-    zs: Tensor,
+    statistics: Statistics,
+    z: Tensor,
+    prior: Gaussian | None,
     batch: Batch,
-    lam_weights: tuple[Tensor, Tensor],
+    lam_weights: LamWeights,
     noise: UpdateNoise,
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """The policy's loss (spec section 5).
+) -> PolicyTerms:
+    """The policy's loss (docs/method.md, section 5).
 
     Args:
-        zs: detached latents z_0 .. z_T [T+1, B, Z].
+        statistics: the objective's scales before this batch.
+        z: detached latents that count, [T', B, Z] with T' = T or T + 1.
+        prior: P_prior at the first T of them at least; None where the prior has no Gaussian.
         lam_weights: (w_R, w_KL).
-
-    Returns:
-        (loss 0-d, figures for the log).
     """
-    model, critic, objective = parts.world_model, parts.critic, parts.objective
-    window = batch.action.shape[0]
-    used = window + objective.last_latent
-    z = zs[:used]
-    sample = parts.policy.sample(z, noise.policy[:used])
+    model, critic, window = parts.world_model, parts.critic, batch.action.shape[0]
+    sample = parts.policy.sample(z, noise.policy[: z.shape[0]])
 
     def value() -> Tensor:
-        keep = None if noise.policy_keep is None else noise.policy_keep[:, :used]
-        return critic.q(z, sample.action, model, noise.policy_heads, keep)
+        keep = None if noise.policy_keep is None else noise.policy_keep[:, : z.shape[0]]
+        query = CriticQuery(z, lambda: sample.action, model)
+        return critic.q(query, noise.policy_heads, keep)
 
     def baseline() -> Tensor:
+        query = CriticQuery(z[:window], lambda: batch.action, model)
         with torch.no_grad():
-            heads, keep = noise.baseline_heads, noise.baseline_keep
-            return critic.q(zs[:window], batch.action, model, heads, keep)
+            return critic.q(query, noise.baseline_heads, noise.baseline_keep)
 
-    prior = parts.prior.dist(z, batch)
-    terms = objective(sample, prior, batch, lam_weights, value, baseline)
-    figures = diagnostics(terms, objective)
-    return terms.loss, figures | {"policy_std": sample.std.detach().mean()}
+    terms = parts.objective(sample, prior, batch, lam_weights, statistics, value, baseline)
+    return PolicyTerms(
+        loss=terms.loss,
+        gain=terms.gain,
+        cost=terms.cost,
+        divergence=terms.divergence.detach().mean(),
+        statistics=terms.statistics,
+        metrics=terms.metrics() | {"policy_std": sample.std.detach().mean()},
+    )

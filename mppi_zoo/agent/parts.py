@@ -1,21 +1,36 @@
-"""An agent's parts, built to the sizes of its environment, and what its optimisers hold."""
+"""An agent's parts, built to the sizes of its environment, and their optimisers."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import NamedTuple
 
+import gin
 import torch
 from torch import Tensor
 
-from mppi_zoo.agent.losses import Parts
-from mppi_zoo.core.types import EnvSpec, Gaussian
+from mppi_zoo.core.optim import ClippedAdam
+from mppi_zoo.core.types import EnvSpec, Gaussian, NetworkSizes
 from mppi_zoo.networks.critic import QCritic, VCritic
 from mppi_zoo.networks.policy import Policy
 from mppi_zoo.networks.world_model import WorldModel
 from mppi_zoo.objective.kl_objective import KLObjective
 from mppi_zoo.objective.prior import Prior, PriorParts
+
+
+class Parts(NamedTuple):
+    """The networks of an agent and its objective."""
+
+    world_model: WorldModel
+    critic: QCritic | VCritic
+    policy: Policy
+    prior: Prior
+    objective: KLObjective
+
+    def parameter_count(self) -> int:
+        """Learned parameters, target networks left out."""
+        return sum(p.numel() for m in self for p in m.parameters() if p.requires_grad)
 
 
 @contextlib.contextmanager
@@ -52,29 +67,47 @@ def build_parts(
     """
     with default_dtype(dtype):
         model = world_model(spec).to(device)
-        latent_dim, mlp_dim = model.latent_dim, model.mlp_dim
-        actor = policy(spec, latent_dim, mlp_dim=mlp_dim).to(device)
-        values = critic(spec, latent_dim, mlp_dim=mlp_dim).to(device)
+        sizes = NetworkSizes(model.latent_dim, spec.action_dim, model.mlp_dim)
+        built_policy = policy(sizes).to(device)
+        built_critic = critic(sizes).to(device)
         objective = objective.to(device, dtype)
         objective.lam.bind(spec.action_dim)
-        known = PriorParts(spec, latent_dim, mlp_dim, actor, replan, objective.rho)
-        reference = prior(known).to(device)
-    if objective.needs_prior and type(reference).dist is Prior.dist:
+        built_prior = prior(PriorParts(sizes, built_policy, replan, objective.rho)).to(device)
+    if objective.needs_prior and type(built_prior).dist is Prior.dist:
         raise ValueError(
-            f"prior {type(reference).__name__} has no Gaussian, but the divergence "
+            f"prior {type(built_prior).__name__} has no Gaussian, but the divergence "
             f"{type(objective.divergence).__name__} compares with one; use "
             "KLObjective.divergence = @NegativeEntropy() and KLObjective.kl_scale = "
             "@UnitScale(), or another prior"
         )
-    return Parts(model, values, actor, reference, objective)
+    return Parts(model, built_critic, built_policy, built_prior, objective)
 
 
-def model_groups(
-    world_model: WorldModel, critic: QCritic | VCritic, encoder_lr: float
-) -> list[dict[str, Any]]:
-    """What the model's optimiser holds: the encoder at its own rate, all else of the model loss."""
-    body = [p for n, p in world_model.named_parameters() if not n.startswith("encoder.")]
-    return [
-        {"params": list(world_model.encoder.parameters()), "lr": encoder_lr},
-        {"params": [*body, *critic.online.parameters()]},
-    ]
+@gin.register
+class Optimizers:
+    """One optimiser for model and critics, one for the policy; a learned prior has its own.
+
+    Args:
+        parts: whose parameters they move.
+        optimizer: (groups, lr=, eps=) -> :class:`~mppi_zoo.core.optim.ClippedAdam`.
+        lr: learning rate of all networks but the encoder.
+        encoder_lr_scale: the encoder's is this share of ``lr``.
+        policy_eps: Adam's epsilon for the policy.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        optimizer: Callable[..., ClippedAdam] = ClippedAdam,
+        lr: float = 3e-4,
+        encoder_lr_scale: float = 0.3,
+        policy_eps: float = 1e-5,
+    ):
+        model = parts.world_model
+        body = [p for n, p in model.named_parameters() if not n.startswith("encoder.")]
+        groups = [
+            {"params": list(model.encoder.parameters()), "lr": lr * encoder_lr_scale},
+            {"params": [*body, *parts.critic.online.parameters()]},
+        ]
+        self.model = optimizer(groups, lr=lr)
+        self.policy = optimizer(parts.policy.parameters(), lr=lr, eps=policy_eps)

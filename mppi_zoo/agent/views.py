@@ -1,24 +1,24 @@
-"""The networks as the planner and the policy's loss see them: the agent's own, without gradients.
+"""The agent as the planner and the policy's loss see it.
 
-A view shares the agent's tensors and so follows every update; a planner may hold some of them in
-a shorter format, copied anew before each plan.
+Networks without gradients: a view shares the agent's tensors and so follows every update; a
+planner may hold some of them in a shorter format, copied anew before each plan.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import gin
 import torch
 from torch import Tensor, nn
 
-from mppi_zoo.core.types import PlanningModel
-from mppi_zoo.networks.critic import QCritic, VCritic
+from mppi_zoo.networks.critic import CriticQuery, QCritic, VCritic
 from mppi_zoo.networks.layers import Dense, EnsembleDense
 from mppi_zoo.networks.policy import LogStdBounds, Policy
 from mppi_zoo.networks.world_model import WorldModel
+from mppi_zoo.planning.base import PlanningModel
 
 
 class Networks(NamedTuple):
@@ -44,12 +44,24 @@ def frozen_view(networks: Networks, replaced: Mapping[Tensor, Tensor] | None = N
     return copy.deepcopy(networks, memo)
 
 
-def planning_model(networks: Networks, proposal_bounds: LogStdBounds | None) -> PlanningModel:
-    """What a planner asks of the networks; ``proposal_bounds`` replaces the policy's log-std's."""
+View = Callable[[Networks, LogStdBounds | None], PlanningModel]
+
+
+@gin.register
+def mean_view(networks: Networks, proposal_bounds: LogStdBounds | None) -> PlanningModel:
+    """What every published member shows its planner: one model, two critic heads, the policy.
+
+    Args:
+        proposal_bounds: log-std bounds of the proposals in place of the policy's own.
+    """
     model, critic, policy = networks
+
+    def value(z: Tensor, noise: Tensor, heads: Tensor) -> Tensor:
+        return critic.state_value(CriticQuery(z, lambda: policy.act(z, noise), model), heads)
+
     return PlanningModel(
         step=model.step,
-        value=lambda z, noise, heads: critic.state_value(z, policy, model, noise, heads),
+        value=value,
         propose=lambda z, noise: policy.act(z, noise, proposal_bounds),
     )
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mppi_zoo.agent.agent import POMPCAgent
 from mppi_zoo.agent.checkpoint import load_agent, size_macros
+from mppi_zoo.agent.execution import Execution
 from mppi_zoo.cli import resume
 from mppi_zoo.cli.arguments import overrides, parser, pick_device
 from mppi_zoo.cli.session import DONE, REFUSED, STOPPED, Setup, train
@@ -40,12 +40,12 @@ def replay_device(device: torch.device, needed: int) -> torch.device:
 
 def build_agent(
     experiment: config.Experiment, envs: EpisodeVector, seed: int, device: torch.device
-) -> POMPCAgent:
+) -> Execution:
     """The agent with initial parameters from the seed, the same on every device."""
     random.seed(seed)  # only for parts and environments of users: all else has its own sources
     torch.manual_seed(seed)
     np.random.seed(seed % 2**32)
-    return experiment.agent(envs.spec, device=device)
+    return experiment.execution(experiment.agent(envs.spec, device=device, seed=seed))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -88,7 +88,8 @@ def run(args: argparse.Namespace, command_line: Sequence[str], stop: StopSignals
                 args.async_envs,
             )
         )
-        agent = build_agent(experiment, envs, args.seed, device)
+        execution = build_agent(experiment, envs, args.seed, device)
+        agent = execution.agent
         if args.init_from is not None and record is None:
             load_agent(args.init_from, agent)
         config.check_dead_bindings(files, args.param)
@@ -112,9 +113,9 @@ def run(args: argparse.Namespace, command_line: Sequence[str], stop: StopSignals
             )
             evaluator = Evaluator(stack.enter_context(eval_envs), args.seed, stop.check)
         if args.eval:
-            return _evaluate(agent, evaluator)
+            return _evaluate(execution, evaluator)
         setup = Setup(
-            experiment, operative, member, device, agent, envs, evaluator, film, rows, host
+            experiment, operative, member, device, execution, envs, evaluator, film, rows, host
         )
         return train(setup, args, command_line, record, [message], stop)
 
@@ -126,11 +127,11 @@ def _filming(args: argparse.Namespace) -> tuple[bool, str]:
     return available, "" if available else f"no evaluation video: {reason}"
 
 
-def _evaluate(agent: POMPCAgent, evaluator: Evaluator | None) -> int:
+def _evaluate(execution: Execution, evaluator: Evaluator | None) -> int:
     assert evaluator is not None
     for name, episodes in (
-        ("planner", evaluator.planner(agent, 0)),
-        ("bare policy", evaluator.policy(agent, 0)),
+        ("planner", evaluator.planner(execution, 0)),
+        ("bare policy", evaluator.policy(execution.agent, 0)),
     ):
         print(
             f"{name}: return {episodes.returns.mean():.1f} +- {episodes.returns.std():.1f} over "

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from mppi_zoo.agent.agent import POMPCAgent
+from mppi_zoo.agent.execution import Execution
 from mppi_zoo.analysis.curves import plot_learning_curve
 from mppi_zoo.cli import resume
 from mppi_zoo.compute.cuda_graphs import CudaRecorder, Recorder
@@ -48,7 +48,7 @@ class Setup(NamedTuple):
     operative: str  # the whole configuration as text
     member: str
     device: torch.device
-    agent: POMPCAgent
+    execution: Execution
     envs: EpisodeVector
     evaluator: Evaluator | None
     film: bool
@@ -65,7 +65,7 @@ def train(
     stop: StopSignals,
 ) -> int:
     """Train in a new folder, or go on in that of the run with this ``record``; the exit code."""
-    options, envs, agent = setup.experiment.training, setup.envs, setup.agent
+    options, envs, agent = setup.experiment.training, setup.envs, setup.execution.agent
     changes = ""
     if record is not None:
         changes = resume.accept(args.resume, setup.operative, args.changed, args.force)
@@ -94,7 +94,7 @@ def train(
         progress = stack.enter_context(Progress(options.steps, position.step, quiet=args.quiet))
         progress.message(
             f"{setup.member} on {setup.experiment.task}, seed {args.seed}, {setup.device}: "
-            f"{agent.parameter_count():,} parameters, replay of {setup.rows:,} rows on "
+            f"{agent.parts.parameter_count():,} parameters, replay of {setup.rows:,} rows on "
             f"{replay.device} ({replay.nbytes / 2**20:,.0f} MiB); run folder {folder}"
         )
         for text in (*notes, no_locks, *store.refused):
@@ -104,7 +104,7 @@ def train(
         seed_steps = options.seed_phase(envs.spec.episode_length)
         progress.message(forecast(speed, options, envs.num_envs, seed_steps))
         trainer = Trainer(
-            agent,
+            setup.execution,
             envs,
             setup.evaluator,
             replay,
@@ -208,32 +208,32 @@ def _wandb(args: argparse.Namespace, folder: Path) -> dict[str, str] | None:
 
 def _measured(setup: Setup, args: argparse.Namespace, progress: Progress) -> Speed:
     """The agent's speed, compiled and recorded first where that was asked for and works."""
-    agent, experiment = setup.agent, setup.experiment
+    execution, experiment = setup.execution, setup.experiment
     sizes = (
         setup.envs.num_envs,
         experiment.training.batch_size,
-        experiment.reanalysis.states_per_update(agent.planner.horizon),
+        experiment.reanalysis.states_per_update(execution.agent.planner.horizon),
     )
     recorder = recorder_for(setup.device) if args.compile or args.graphs else None
     if recorder is not None:
-        agent.record(recorder, progress.message)
+        execution.record(recorder, progress.message)
     elif args.graphs:
         progress.message(f"no CUDA graphs on {setup.device}: going on without them")
     if not args.compile:
-        return measure(agent, *sizes)
+        return measure(execution, *sizes)
     progress.message("compiling: about a minute" + (", then CUDA graphs" if recorder else ""))
     begun = time.perf_counter()
     try:
-        agent.compile()
-        speed = measure(agent, *sizes)
+        execution.compile()
+        speed = measure(execution, *sizes)
     except Exception as error:  # compilers fail in many ways; eager does not
-        agent.uncompile()
+        execution.uncompile()
         reason = str(error).strip().splitlines()
         progress.message(
             f"torch.compile failed ({reason[0] if reason else type(error).__name__}): "
             f"going on without it{', with CUDA graphs alone' if recorder else ''}"
         )
-        return measure(agent, *sizes)
+        return measure(execution, *sizes)
     progress.message(f"compiled in {time.perf_counter() - begun:.0f} s")
     return speed
 

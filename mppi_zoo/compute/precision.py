@@ -1,4 +1,4 @@
-"""What float32 products are computed in on a GPU: a switch of the process, set around a call.
+"""Matmul precision: what float32 products are computed in on a GPU, set around a call.
 
 TF32 keeps float32's range and 10 of the 23 bits of the mantissa in the factors of a product; sums
 are float32. It is several times as fast on tensor cores. On a CPU nothing changes.
@@ -13,7 +13,7 @@ import gin
 import torch
 
 
-class _Products:
+class _Matmul:
     tf32 = False
 
     @contextlib.contextmanager
@@ -32,12 +32,12 @@ class _Products:
 
 
 @gin.register
-class Float32Products(_Products):
+class Float32Matmul(_Matmul):
     """All bits of float32, whatever the process or its environment allows: the default."""
 
 
 @gin.register
-class TF32Products(_Products):
+class TF32Matmul(_Matmul):
     """TF32 in plans and updates: an approximation, docs/gpu.md says of which size."""
 
     tf32 = True

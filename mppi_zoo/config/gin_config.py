@@ -19,9 +19,11 @@ from gin import config as gin_config
 
 from mppi_zoo.agent import agent as _agent  # noqa: F401  (registers the parts by import)
 from mppi_zoo.agent.agent import POMPCAgent
+from mppi_zoo.agent.execution import Execution
 from mppi_zoo.config.paths import find_gin, gin_folder
 from mppi_zoo.envs import EnvOptions
 from mppi_zoo.objective import divergence as _divergence  # noqa: F401
+from mppi_zoo.planning import mppi as _mppi  # noqa: F401
 from mppi_zoo.training.options import TrainingOptions
 from mppi_zoo.training.reanalysis import NoReanalysis, Reanalysis
 
@@ -33,7 +35,8 @@ class Experiment:
 
     Attributes:
         task: name of the environment, see :func:`mppi_zoo.envs.make`.
-        agent: (spec, device=, dtype=) -> :class:`POMPCAgent`.
+        agent: (spec, seed=, device=, dtype=) -> :class:`POMPCAgent`.
+        execution: (agent) -> :class:`Execution`, how it runs.
         env: how the environment is wrapped.
         training: schedule and sizes of the training loop.
         reanalysis: refreshes stored planner distributions.
@@ -44,6 +47,7 @@ class Experiment:
     env: EnvOptions
     training: TrainingOptions
     reanalysis: Reanalysis | NoReanalysis
+    execution: Callable[[POMPCAgent], Execution] = Execution
 
 
 def parse(

@@ -5,14 +5,14 @@ from __future__ import annotations
 from mppi_zoo.compute.memory import available
 from mppi_zoo.config.gin_config import Experiment
 from mppi_zoo.envs import EpisodeVector
-from mppi_zoo.planning.mppi import MPPIPlanner
+from mppi_zoo.planning.base import Planner
 from mppi_zoo.training.replay import replay_bytes
 
 GIB = 2**30
 
 
 def check(
-    experiment: Experiment, planner: MPPIPlanner, envs: EpisodeVector, *, replay_on_host: bool
+    experiment: Experiment, planner: Planner, envs: EpisodeVector, *, replay_on_host: bool
 ) -> None:
     """Whether the sizes fit together and the machine.
 

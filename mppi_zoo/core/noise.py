@@ -1,4 +1,4 @@
-"""Randomness as data: the records of every draw of a plan and of an update, drawn from a generator.
+"""Randomness as data: the record of every draw of an update, drawn from a generator.
 
 Given as records, the draws can be replayed exactly (golden numbers), compiled around, or shared
 between two agents under comparison.
@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-from mppi_zoo.core.types import PlanNoise, UpdateNoise
+from mppi_zoo.core.types import UpdateNoise
 
 
 def draw_pairs(count: int, heads: int, generator: torch.Generator | None) -> Tensor:
@@ -38,48 +38,6 @@ def dropout_mask(
     zeros = (gaps.cumsum(0) - 1).clamp(max=size)
     mask = torch.full((size + 1,), 1 / (1 - rate), dtype=dtype, device=device)
     return mask.index_fill_(0, zeros, 0.0)[:size].view(shape)
-
-
-def draw_plan_noise(
-    *,
-    horizon: int,
-    batch: int,
-    samples: int,
-    policy_samples: int,
-    elites: int,
-    iterations: int,
-    action_dim: int,
-    heads: int,
-    generator: torch.Generator | None,
-    dtype: torch.dtype,
-) -> PlanNoise:
-    """Draw a :class:`PlanNoise` (shapes there); without a generator, from torch's own."""
-    device = None if generator is None else generator.device
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(shape, generator=generator, device=device, dtype=dtype)
-
-    exponential = torch.empty(batch, elites, device=device, dtype=dtype)
-    return PlanNoise(
-        policy=normal(horizon, batch, policy_samples, action_dim),
-        candidates=normal(iterations, horizon, batch, samples - policy_samples, action_dim),
-        terminal=normal(iterations, batch, samples, action_dim),
-        heads=draw_pairs(iterations, heads, generator),
-        pick=exponential.exponential_(generator=generator),
-        action=normal(batch, action_dim),
-    )
-
-
-def noise_of(noise: PlanNoise, states: Tensor) -> PlanNoise:
-    """The draws of some of the states, numbered in ``states`` [b] int64."""
-    return PlanNoise(
-        policy=noise.policy.index_select(1, states),
-        candidates=noise.candidates.index_select(2, states),
-        terminal=noise.terminal.index_select(1, states),
-        heads=noise.heads,
-        pick=noise.pick[states],
-        action=noise.action[states],
-    )
 
 
 def draw_update_noise(

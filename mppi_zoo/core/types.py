@@ -25,7 +25,6 @@ Source of the notation: algorithms specification, section 1.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -47,6 +46,14 @@ class EnvSpec:
     action_dim: int
     episode_length: int
     episodic: bool = False
+
+
+class NetworkSizes(NamedTuple):
+    """What critics and policies must know to be built."""
+
+    latent_dim: int  # Z
+    action_dim: int  # A
+    mlp_dim: int  # M
 
 
 class Gaussian(NamedTuple):
@@ -74,41 +81,6 @@ class Batch(NamedTuple):
     plan: Gaussian  # [T, B, A] planner distribution of obs[t]
     planned: Tensor  # [T, B] bool, whether a planner distribution is stored
     index: Tensor  # [T, B] int64, rows of the replay, for write-back
-
-
-class PlanningModel(NamedTuple):
-    """All that a planner sees of an agent: three functions, never a network.
-
-    Attributes:
-        step: (z [..., Z], action [..., A]) -> Step; z may also be [B, 1, Z] for actions [B, n, A]
-            that all start there.
-        value: (z [B, N, Z], noise [B, N, A], heads [2]) -> terminal value [B, N].
-        propose: (z [B, P, Z] or [B, 1, Z], noise [B, P, A]) -> action [B, P, A] in [-1, 1].
-    """
-
-    step: Callable[[Tensor, Tensor], Step]
-    value: Callable[[Tensor, Tensor, Tensor], Tensor]
-    propose: Callable[[Tensor, Tensor], Tensor]
-
-
-class PlanNoise(NamedTuple):
-    """Every random draw of one plan."""
-
-    policy: Tensor  # [H, B, P, A] standard normal, for the policy's proposals
-    candidates: Tensor  # [J, H, B, N-P, A] standard normal
-    terminal: Tensor  # [J, B, N, A] standard normal, policy noise of the terminal value
-    heads: Tensor  # [J, 2] int64, critic heads of the terminal value, without replacement
-    pick: Tensor  # [B, K] Exp(1), for the Gumbel-max draw of the elite
-    action: Tensor  # [B, A] standard normal, exploration
-
-
-class PlanResult(NamedTuple):
-    """What one call of the planner returns."""
-
-    action: Tensor  # [B, A] to be executed, in [-1, 1]
-    dist: Gaussian  # [B, A] P of the spec: first action of the picked elite, first-step std
-    value: Tensor  # [B] score of the picked elite
-    mean: Tensor  # [H, B, A] the plan, the next call's warm start
 
 
 class UpdateNoise(NamedTuple):

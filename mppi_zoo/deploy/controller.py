@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from mppi_zoo.agent.actor import Actor, finite_action
-from mppi_zoo.agent.agent import POMPCAgent
 from mppi_zoo.agent.checkpoint import load_agent
+from mppi_zoo.agent.execution import Execution
 from mppi_zoo.config import gin_config as config
 from mppi_zoo.core.rng import generator_for
 from mppi_zoo.core.types import EnvSpec
@@ -20,21 +20,21 @@ class Controller:
     """Acts with a trained agent, one observation at a time.
 
     Args:
-        agent: trained.
+        execution: of the trained agent.
         action_low, action_high: [A] the environment's own bounds, for ``act(..., native=True)``.
         seed: of the planner's draws.
     """
 
     def __init__(
         self,
-        agent: POMPCAgent,
+        execution: Execution,
         action_low: np.ndarray,
         action_high: np.ndarray,
         seed: int = 0,
     ):
-        self.agent = agent
+        self.execution, self.agent = execution, execution.agent
         self.action_low, self.action_high = action_low, action_high
-        self._actor = Actor(agent, 1, generator_for(seed, "deployment", agent.device))
+        self._actor = Actor(execution, 1, generator_for(seed, "deployment", self.agent.device))
 
     def reset(self) -> None:
         """Call at the start of an episode: the planner forgets its last plan."""
@@ -89,5 +89,7 @@ def load(
     load_agent(best_file if best and best_file.is_file() else folder, agent)
     bounds = record["action_bounds"]
     return Controller(
-        agent, np.asarray(bounds["low"], np.float32), np.asarray(bounds["high"], np.float32)
+        experiment.execution(agent),
+        np.asarray(bounds["low"], np.float32),
+        np.asarray(bounds["high"], np.float32),
     )

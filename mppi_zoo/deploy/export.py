@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from mppi_zoo.agent.agent import POMPCAgent
+from mppi_zoo.agent.execution import Execution
 from mppi_zoo.deploy.controller import load
 
 
@@ -37,12 +38,13 @@ class PolicyProgram(nn.Module):
 class PlannerProgram(nn.Module):
     """The planner with its networks, as the agent would act without exploration noise."""
 
-    def __init__(self, agent: POMPCAgent):
+    def __init__(self, execution: Execution):
         super().__init__()
+        agent = execution.agent
         self.encoder = agent.world_model.encoder
-        self.networks = nn.ModuleList(agent.refreshed_networks())  # what the model below calls
+        self.networks = nn.ModuleList(execution.refreshed_networks())  # what the model below calls
         self.draw, self.planner = agent.draw_plan_noise, agent.planner
-        self.model = agent.planning_model()
+        self.model = execution.planning_model()
 
     def forward(self, obs: Tensor, plan: Tensor) -> tuple[Tensor, Tensor]:
         """obs [B, O], the last plan [H, B, A] -> (action [B, A], plan [H, B, A])."""
@@ -53,19 +55,20 @@ class PlannerProgram(nn.Module):
 
 
 @torch.no_grad()
-def save(agent: POMPCAgent, folder: Path, states: int = 1) -> tuple[Path, Path]:
+def save(execution: Execution, folder: Path, states: int = 1) -> tuple[Path, Path]:
     """Write ``policy.pt2`` and ``planner.pt2`` for so many states at a time; returns their paths.
 
     Raises:
         ValueError: if the agent is compiled: what is exported is its eager program.
     """
-    if agent.compiled:
-        raise ValueError("the agent is compiled; call agent.uncompile() before exporting it")
+    if execution.compiled:
+        raise ValueError("the agent is compiled; call execution.uncompile() before exporting it")
+    agent = execution.agent
     obs = torch.zeros(states, agent.spec.obs_dim, dtype=agent.dtype, device=agent.device)
     plan = obs.new_zeros(agent.planner.horizon, states, agent.spec.action_dim)
     folder.mkdir(parents=True, exist_ok=True)
     paths = folder / "policy.pt2", folder / "planner.pt2"
-    programs = (PolicyProgram(agent), (obs,)), (PlannerProgram(agent), (obs, plan))
+    programs = (PolicyProgram(agent), (obs,)), (PlannerProgram(execution), (obs, plan))
     for path, (program, example) in zip(paths, programs, strict=True):
         torch.export.save(torch.export.export(program, example), path)
     return paths
@@ -78,8 +81,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, help="where to write; default: RUN/exported")
     parser.add_argument("--last", action="store_true", help="the last agent, not the best")
     args = parser.parse_args(argv)
-    agent = load(args.run, best=not args.last).agent
-    for path in save(agent, args.out or args.run / "exported"):
+    execution = load(args.run, best=not args.last).execution
+    for path in save(execution, args.out or args.run / "exported"):
         print(path)
 
 

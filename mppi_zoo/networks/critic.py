@@ -1,16 +1,18 @@
-"""Critic ensembles over (z, a) or over z: value, target, loss (spec sections 2 and 5)."""
+"""Critic ensembles over (z, a) or z: value, target, loss (docs/method.md, sections 2 and 5)."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from typing import NamedTuple
 
 import gin
 import torch
 from torch import Tensor, nn
 
 from mppi_zoo.core.math import pair_mean, pair_min, temporal_weights
-from mppi_zoo.core.types import Batch, EnvSpec
+from mppi_zoo.core.rollout import discounted_rollout
+from mppi_zoo.core.types import Batch, NetworkSizes, Step
 from mppi_zoo.networks.layers import EnsembleMLP, Init, TwoHot, polyak_, truncated_normal_init
 from mppi_zoo.networks.policy import Policy
 from mppi_zoo.networks.world_model import WorldModel
@@ -18,12 +20,38 @@ from mppi_zoo.networks.world_model import WorldModel
 PairReduction = Callable[[Tensor], Tensor]
 
 
+class CriticQuery(NamedTuple):
+    """Latents with an action each; a critic evaluates action and step only if it needs them."""
+
+    z: Tensor  # [..., Z]
+    act: Callable[[], Tensor]  # -> [..., A]
+    model: WorldModel
+
+    def action(self) -> Tensor:
+        """The action at z, [..., A]."""
+        return self.act()
+
+    def step(self) -> Step:
+        """The model's step from z with the action."""
+        return self.model.step(self.z, self.act())
+
+
+class TargetQuery(NamedTuple):
+    """What a critic's target may be made of."""
+
+    batch: Batch
+    latents: Tensor  # [T+1, B, Z] encoded observations
+    policy: Policy
+    model: WorldModel
+    noise: Tensor  # [n, T, B, A] policy noise, n = ``target_steps``
+
+
 class Critic(nn.Module):
     """What Q and V share: an online ensemble, its Polyak-averaged target, the two-hot loss.
 
     Args:
         in_dim: width of the ensemble's input.
-        heads: K, at least 2.
+        heads: E, at least 2.
         dropout: rate in the first hidden layer of the online heads.
         hidden_init: initialisation of the two hidden layers.
         target_pair: reduction of the two drawn target heads.
@@ -57,7 +85,7 @@ class Critic(nn.Module):
         self.target_net = copy.deepcopy(self.online).requires_grad_(False)
 
     def loss_from_input(self, x: Tensor, target: Tensor, rho: float, keep: Tensor | None) -> Tensor:
-        """(1/(T K)) sum_k sum_t rho^t mean_B CE: x [T, B, in], target [T, B] -> 0-d."""
+        """(1/(T E)) sum_e sum_t rho^t mean_B CE: x [T, B, in], target [T, B] -> 0-d."""
         weights = temporal_weights(rho, x.shape[0], x)
         entropy = self.two_hot.cross_entropy(self.online(x, keep=keep), target)
         return (weights * entropy.mean(2)).mean()
@@ -73,9 +101,7 @@ class QCritic(Critic):
 
     def __init__(
         self,
-        spec: EnvSpec,
-        latent_dim: int,
-        mlp_dim: int = 512,
+        sizes: NetworkSizes,
         heads: int = 5,
         dropout: float = 0.01,
         hidden_init: Init = truncated_normal_init,
@@ -84,8 +110,8 @@ class QCritic(Critic):
         target_rate: float = 0.01,
     ):
         super().__init__(
-            latent_dim + spec.action_dim,
-            mlp_dim,
+            sizes.latent_dim + sizes.action_dim,
+            sizes.mlp_dim,
             heads,
             dropout,
             hidden_init,
@@ -94,46 +120,27 @@ class QCritic(Critic):
             target_rate,
         )
 
-    def state_value(
-        self, z: Tensor, policy: Policy, model: WorldModel, noise: Tensor, heads: Tensor
-    ) -> Tensor:
+    def state_value(self, at: CriticQuery, heads: Tensor) -> Tensor:
         """The planner's terminal value: mean of two online heads of Q(z, a ~ pi), [...]."""
-        x = torch.cat([z, policy.act(z, noise)], -1)
+        x = torch.cat([at.z, at.action()], -1)
         return pair_mean(self.two_hot.decode(self.online(x, heads)))
 
-    def q(
-        self, z: Tensor, action: Tensor, model: WorldModel, heads: Tensor, keep: Tensor | None
-    ) -> Tensor:
-        """What the policy maximises at z [..., Z], action [..., A]: [...]."""
-        x = torch.cat([z, action], -1)
+    def q(self, at: CriticQuery, heads: Tensor, keep: Tensor | None) -> Tensor:
+        """What the policy maximises, Q(z, a): [...]."""
+        x = torch.cat([at.z, at.action()], -1)
         return self.policy_pair(self.two_hot.decode(self.online(x, heads, keep)))
 
-    def target(
-        self,
-        batch: Batch,
-        latents: Tensor,
-        policy: Policy,
-        model: WorldModel,
-        noise: Tensor,
-        heads: Tensor,
-    ) -> Tensor:
-        """y_t = r_t + gamma (1 - terminated_t) * pair(target Q(z'_{t+1}, a' ~ pi)), [T, B].
-
-        Args:
-            latents: [T+1, B, Z] encoded observations.
-            noise: [1, T, B, A] policy noise.
-            heads: [2] drawn heads.
-        """
-        z = latents[1:]
-        x = torch.cat([z, policy.act(z, noise[0])], -1)
+    def target(self, at: TargetQuery, heads: Tensor) -> Tensor:
+        """y_t = r_t + gamma (1 - terminated_t) * pair(target Q(z'_{t+1}, a' ~ pi)), [T, B]."""
+        batch, z = at.batch, at.latents[1:]
+        x = torch.cat([z, at.policy.act(z, at.noise[0])], -1)
         value = self.target_pair(self.two_hot.decode(self.target_net(x, heads)))
-        return batch.reward + model.discount * (1 - batch.terminated) * value
+        return batch.reward + at.model.discount * (1 - batch.terminated) * value
 
-    def loss(
-        self, zs: Tensor, action: Tensor, target: Tensor, rho: float, keep: Tensor | None
-    ) -> Tensor:
-        """Two-hot regression at zs [T, B, Z], action [T, B, A] to target [T, B]: 0-d."""
-        return self.loss_from_input(torch.cat([zs, action], -1), target, rho, keep)
+    def loss(self, at: CriticQuery, target: Tensor, rho: float, keep: Tensor | None) -> Tensor:
+        """Two-hot regression at z [T, B, Z] and the actions to target [T, B]: 0-d."""
+        x = torch.cat([at.z, at.action()], -1)
+        return self.loss_from_input(x, target, rho, keep)
 
 
 @gin.register
@@ -142,9 +149,7 @@ class VCritic(Critic):
 
     def __init__(
         self,
-        spec: EnvSpec,
-        latent_dim: int,
-        mlp_dim: int = 512,
+        sizes: NetworkSizes,
         heads: int = 2,
         dropout: float = 0.01,
         hidden_init: Init = truncated_normal_init,
@@ -153,56 +158,42 @@ class VCritic(Critic):
         target_rate: float = 0.01,
         target_steps: int = 1,
     ):
-        del spec
         if target_steps < 1:
             raise ValueError(f"VCritic.target_steps = {target_steps}: expected at least 1")
         super().__init__(
-            latent_dim, mlp_dim, heads, dropout, hidden_init, target_pair, policy_pair, target_rate
+            sizes.latent_dim,
+            sizes.mlp_dim,
+            heads,
+            dropout,
+            hidden_init,
+            target_pair,
+            policy_pair,
+            target_rate,
         )
         self.target_steps = target_steps
 
-    def state_value(
-        self, z: Tensor, policy: Policy, model: WorldModel, noise: Tensor, heads: Tensor
-    ) -> Tensor:
+    def state_value(self, at: CriticQuery, heads: Tensor) -> Tensor:
         """The planner's terminal value: mean of two online heads of V(z), [...]."""
-        return pair_mean(self.two_hot.decode(self.online(z, heads)))
+        return pair_mean(self.two_hot.decode(self.online(at.z, heads)))
 
-    def q(
-        self, z: Tensor, action: Tensor, model: WorldModel, heads: Tensor, keep: Tensor | None
-    ) -> Tensor:
+    def q(self, at: CriticQuery, heads: Tensor, keep: Tensor | None) -> Tensor:
         """The model's own one-step value r(z, a) + discount * pair(V(d(z, a))), [...]."""
-        step = model.step(z, action)
+        step = at.step()
         value = self.policy_pair(self.two_hot.decode(self.online(step.z, heads, keep)))
         return step.reward + step.discount * value
 
-    def target(
-        self,
-        batch: Batch,
-        latents: Tensor,
-        policy: Policy,
-        model: WorldModel,
-        noise: Tensor,
-        heads: Tensor,
-    ) -> Tensor:
-        """n model steps on policy from the encoded state, then pair(target V), [T, B].
+    def target(self, at: TargetQuery, heads: Tensor) -> Tensor:
+        """n model steps on policy from the encoded state, then pair(target V), [T, B]."""
 
-        Args:
-            latents: [T+1, B, Z] encoded observations.
-            noise: [n, T, B, A] policy noise.
-            heads: [2] drawn heads.
-        """
-        z = latents[:-1]
-        total, discount = torch.zeros_like(batch.reward), torch.ones_like(batch.reward)
-        for epsilon in noise.unbind(0):
-            z, reward, step_discount = model.step(z, policy.act(z, epsilon))
-            total = total + discount * reward
-            discount = discount * step_discount
+        def act(z: Tensor, t: int) -> Tensor:
+            return at.policy.act(z, at.noise[t])
+
+        z, total, discount = discounted_rollout(
+            at.model.step, at.latents[:-1], act, at.noise.shape[0]
+        )
         value = self.target_pair(self.two_hot.decode(self.target_net(z, heads)))
         return total + discount * value
 
-    def loss(
-        self, zs: Tensor, action: Tensor, target: Tensor, rho: float, keep: Tensor | None
-    ) -> Tensor:
-        """Two-hot regression at zs [T, B, Z] to target [T, B]: 0-d."""
-        del action
-        return self.loss_from_input(zs, target, rho, keep)
+    def loss(self, at: CriticQuery, target: Tensor, rho: float, keep: Tensor | None) -> Tensor:
+        """Two-hot regression at z [T, B, Z] to target [T, B]: 0-d."""
+        return self.loss_from_input(at.z, target, rho, keep)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mppi_zoo.core.math import HALF_LOG_2PI
-from mppi_zoo.core.types import EnvSpec, Gaussian, PolicySample
+from mppi_zoo.core.types import Gaussian, NetworkSizes, PolicySample
 from mppi_zoo.networks.layers import mlp
 
 LogStdBounds = tuple[float, float]
@@ -21,13 +21,13 @@ class Policy(nn.Module, abc.ABC):
     log sigma = low + (high - low)(tanh s + 1)/2.
     """
 
-    def __init__(self, spec: EnvSpec, latent_dim: int, mlp_dim: int, log_std_bounds: LogStdBounds):
+    def __init__(self, sizes: NetworkSizes, log_std_bounds: LogStdBounds):
         super().__init__()
         low, high = log_std_bounds
         if not low < high:
             raise ValueError(f"log_std_bounds {log_std_bounds}: the first must be below the second")
         self.log_std_bounds = log_std_bounds
-        self.net = mlp(latent_dim, [mlp_dim, mlp_dim], 2 * spec.action_dim)
+        self.net = mlp(sizes.latent_dim, [sizes.mlp_dim, sizes.mlp_dim], 2 * sizes.action_dim)
 
     def _head(self, z: Tensor, bounds: LogStdBounds | None) -> tuple[Tensor, Tensor, Tensor]:
         mean, raw = self.net(z).chunk(2, -1)
@@ -78,14 +78,8 @@ class Policy(nn.Module, abc.ABC):
 class SquashedGaussian(Policy):
     """a = tanh(m + sigma eps): TD-MPC2, TD-M(PC)^2, BOOM."""
 
-    def __init__(
-        self,
-        spec: EnvSpec,
-        latent_dim: int,
-        mlp_dim: int = 512,
-        log_std_bounds: LogStdBounds = (-10.0, 2.0),
-    ):
-        super().__init__(spec, latent_dim, mlp_dim, log_std_bounds)
+    def __init__(self, sizes: NetworkSizes, log_std_bounds: LogStdBounds = (-10.0, 2.0)):
+        super().__init__(sizes, log_std_bounds)
 
     def _squash(self, mean: Tensor, std: Tensor, noise: Tensor) -> Tensor:
         return torch.tanh(mean + std * noise)
@@ -98,14 +92,8 @@ class SquashedGaussian(Policy):
 class ClippedGaussian(Policy):
     """a = clip(tanh m + sigma eps, -1, 1), log-prob uncorrected for the clip: BMPC, PO-MPC."""
 
-    def __init__(
-        self,
-        spec: EnvSpec,
-        latent_dim: int,
-        mlp_dim: int = 512,
-        log_std_bounds: LogStdBounds = (-3.0, 1.0),
-    ):
-        super().__init__(spec, latent_dim, mlp_dim, log_std_bounds)
+    def __init__(self, sizes: NetworkSizes, log_std_bounds: LogStdBounds = (-3.0, 1.0)):
+        super().__init__(sizes, log_std_bounds)
 
     def _squash(self, mean: Tensor, std: Tensor, noise: Tensor) -> Tensor:
         return (torch.tanh(mean) + std * noise).clamp(-1, 1)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import gin
 import torch
 from torch import Tensor, nn
@@ -12,14 +10,6 @@ from torch.nn import functional as F
 from mppi_zoo.core.math import discount_factor, temporal_weights
 from mppi_zoo.core.types import EnvSpec, Step
 from mppi_zoo.networks.layers import LatentNorm, TwoHot, mlp, simnorm, zero_init
-
-
-class ModelLosses(NamedTuple):
-    """The unweighted terms of the model loss, 0-d each."""
-
-    consistency: Tensor
-    reward: Tensor
-    termination: Tensor
 
 
 @gin.register
@@ -110,8 +100,8 @@ class WorldModel(nn.Module):
         reward: Tensor,
         terminated: Tensor,
         rho: float,
-    ) -> ModelLosses:
-        """The model's own loss terms (spec section 2).
+    ) -> dict[str, Tensor]:
+        """The model's own loss terms by name, unweighted, 0-d each (docs/method.md, section 2).
 
         Args:
             zs: [T+1, B, Z] roll-out from the first observation, with gradient.
@@ -127,4 +117,8 @@ class WorldModel(nn.Module):
         if self.termination_net is not None:
             logit = self.termination_net(zs[1:]).squeeze(-1)
             termination = F.binary_cross_entropy_with_logits(logit, terminated)
-        return ModelLosses((weights * mse).mean(), (weights * reward_ce).mean(), termination)
+        return {
+            "consistency": (weights * mse).mean(),
+            "reward": (weights * reward_ce).mean(),
+            "termination": termination,
+        }

@@ -1,4 +1,4 @@
-"""The one KL-regularised policy objective (spec section 5).
+"""The one KL-regularised policy objective (docs/method.md, section 5).
 
 J = w_R Q/S_Q - w_KL D/S_KL + alpha h;  loss = -(1/T') sum_t rho^t mean_batch J_t.
 
@@ -17,21 +17,39 @@ from torch import Tensor, nn
 from mppi_zoo.core.math import temporal_weights
 from mppi_zoo.core.types import Batch, Gaussian, PolicySample
 from mppi_zoo.networks.policy import scaled_entropy
-from mppi_zoo.objective.divergence import Divergence, Entropy, UnitWeights, needs_prior
-from mppi_zoo.objective.kl_weight import as_kl_weight
-from mppi_zoo.objective.scale import DivergenceScale, RunningScale
+from mppi_zoo.objective.divergence import Divergence, Entropy, needs_prior
+from mppi_zoo.objective.kl_weight import LamWeights, as_kl_weight
+from mppi_zoo.objective.sample_weights import UnitWeights
+from mppi_zoo.objective.scale import DivergenceScale, RunningScale, Statistics
 
 
 class ObjectiveTerms(NamedTuple):
-    """The loss and what it was made of."""
+    """The loss and what it is made of: loss = cost - gain."""
 
     loss: Tensor  # 0-d
+    gain: Tensor  # 0-d, weighted return and entropy
+    cost: Tensor  # 0-d, weighted divergence
+    statistics: Statistics  # the scales after this batch
     value: Tensor | None  # [T', B] raw Q, None where nothing asked for it
     divergence: Tensor  # [T, B] raw D
     entropy: Tensor  # [T', B] h
     kl_weight: Tensor  # 0-d w_KL
     kl_factor: Tensor  # 0-d, 1/S_KL
     sample_weights: Tensor | float  # [T, B] or 1
+
+    def metrics(self) -> dict[str, Tensor]:
+        """For the log, 0-d each."""
+        found = {
+            "policy_loss": self.loss.detach(),
+            "divergence": self.divergence.detach().mean(),
+            "entropy": self.entropy.detach().mean(),
+            "lam": self.kl_weight,
+            "kl_factor": self.kl_factor.detach(),
+            "value_scale": self.statistics.value.clone(),
+        }
+        if self.value is not None:
+            found["policy_q"] = self.value.detach().mean()
+        return found
 
 
 @gin.register
@@ -42,7 +60,7 @@ class KLObjective(nn.Module):
         lam: lambda; a number in [0, inf] or an object of :mod:`mppi_zoo.objective.kl_weight`.
         divergence: D, an object of :mod:`mppi_zoo.objective.divergence`.
         kl_scale: what D is multiplied by, an object of :mod:`mppi_zoo.objective.scale`.
-        sample_weights: weights per sample on D.
+        sample_weights: weights per sample on D, of :mod:`mppi_zoo.objective.sample_weights`.
         entropy: h, a function of :mod:`mppi_zoo.networks.policy`.
         alpha: weight of the entropy term.
         last_latent: whether t = H counts too (TD-MPC2) or only 0 .. H-1.
@@ -87,16 +105,31 @@ class KLObjective(nn.Module):
         """Whether the sample weights read Q of the stored action."""
         return self.sample_weights.needs_baseline
 
+    def latents(self, zs: Tensor) -> Tensor:
+        """Those of z_0 .. z_T [T+1, B, Z] that count: all, or all but the last."""
+        return zs if self.last_latent else zs[:-1]
+
+    def statistics(self) -> Statistics:
+        """The running scales as they are kept."""
+        return Statistics(self.value_scale.value, self.kl_scale.kept)
+
+    @torch.no_grad()
+    def store(self, statistics: Statistics) -> None:
+        """Keep the scales that a loss returned."""
+        for kept, new in zip(self.statistics(), statistics, strict=True):
+            kept.copy_(new)
+
     def forward(
         self,
         sample: PolicySample,
         prior: Gaussian | None,
         batch: Batch,
-        lam_weights: tuple[Tensor, Tensor],
+        lam_weights: LamWeights,
+        statistics: Statistics,
         value: Callable[[], Tensor],
         baseline: Callable[[], Tensor],
     ) -> ObjectiveTerms:
-        """The loss of one batch; updates the running scales.
+        """The loss of one batch; a function of its arguments alone.
 
         Args:
             sample: the policy at the T' latents used, [T', B, ...].
@@ -104,46 +137,47 @@ class KLObjective(nn.Module):
             batch: the windows that the latents came from.
             lam_weights: (w_R, w_KL), from ``lam.weights(step)``; tensors, so that a change of
                 lambda never recompiles.
+            statistics: the running scales before this batch.
             value: -> Q(z, a_pi) [T', B], called only where it is needed.
             baseline: -> Q(z, a) of the stored actions [T, B], likewise.
         """
+        return_weight, kl_weight = lam_weights
+        # divergence to the prior, at the T latents that it covers
         window = sample.action.shape[0] if prior is None else prior.mean.shape[0]
         covered = PolicySample(*(field[:window] for field in sample))
         divergence = self.divergence(covered, prior, batch)  # pyright: ignore[reportArgumentType]
+        # gain: entropy and scaled return
         entropy = self.entropy(sample)
-        weights = temporal_weights(self.rho, sample.action.shape[0], entropy)
-        return_weight, kl_weight = lam_weights
-
         gain = self.alpha * entropy
         q = scaled = scaled_baseline = None
         if self.needs_value:
             q = value()
-            self.value_scale.update(q[0].detach())
-            scaled = q / self.value_scale.value
+            statistics = statistics._replace(
+                value=self.value_scale.moved(statistics.value, q[0].detach())
+            )
+            scaled = q / statistics.value
             gain = gain + return_weight * scaled
         if self.needs_baseline:
-            scaled_baseline = baseline() / self.value_scale.value
-        kl_factor = self.kl_scale(divergence, self.value_scale.value)
+            scaled_baseline = baseline() / statistics.value
+        # cost: scaled and weighted divergence
+        kl_factor, kl_scale = self.kl_scale(divergence, statistics)
         covered_value = None if scaled is None else scaled[: divergence.shape[0]]
         sample_weights = self.sample_weights(covered_value, scaled_baseline)
         cost = kl_weight * kl_factor * sample_weights * divergence
-
+        # mean over the batch, weighted sum over time
+        steps = sample.action.shape[0]
+        weights = temporal_weights(self.rho, steps, entropy)
         gain_sum = (weights * gain.mean(1)).sum()
         cost_sum = (weights[: divergence.shape[0]] * cost.mean(1)).sum()
-        loss = (cost_sum - gain_sum) / sample.action.shape[0]
-        return ObjectiveTerms(loss, q, divergence, entropy, kl_weight, kl_factor, sample_weights)
-
-
-def diagnostics(terms: ObjectiveTerms, objective: KLObjective) -> dict[str, Tensor]:
-    """The objective's figures as 0-d tensors on the device, for logging."""
-    figures = {
-        "policy_loss": terms.loss.detach(),
-        "divergence": terms.divergence.detach().mean(),
-        "entropy": terms.entropy.detach().mean(),
-        "lam": terms.kl_weight,
-        "kl_factor": terms.kl_factor.detach(),
-        "value_scale": objective.value_scale.value.clone(),
-    }
-    if terms.value is not None:
-        figures["policy_q"] = terms.value.detach().mean()
-    return {name: torch.as_tensor(figure) for name, figure in figures.items()}
+        return ObjectiveTerms(
+            loss=(cost_sum - gain_sum) / steps,
+            gain=gain_sum / steps,
+            cost=cost_sum / steps,
+            statistics=statistics._replace(divergence=kl_scale),
+            value=q,
+            divergence=divergence,
+            entropy=entropy,
+            kl_weight=kl_weight,
+            kl_factor=kl_factor,
+            sample_weights=sample_weights,
+        )

@@ -13,6 +13,8 @@ import gin
 import torch
 from torch import Tensor, nn
 
+LamWeights = tuple[Tensor, Tensor]  # (w_R, w_KL), 0-d each
+
 
 class KLWeight(nn.Module):
     """Base: (w_R, w_KL) = (1, lambda) for a finite lambda.
@@ -35,12 +37,16 @@ class KLWeight(nn.Module):
         """lambda at an agent step, 0-d."""
         raise TypeError(f"{type(self).__name__} defines no finite lambda")
 
-    def weights(self, step: int) -> tuple[Tensor, Tensor]:
+    def weights(self, step: int) -> LamWeights:
         """(w_R, w_KL) at an agent step."""
         return self.one, self.lam(step)
 
-    def observe(self, divergence: Tensor) -> None:
-        """Told the batch mean of the raw divergence, 0-d, after each use."""
+    def adapt(self, divergence: Tensor) -> None:
+        """Learn from the batch mean of the raw divergence, 0-d, after each policy step.
+
+        Operations on tensors only, in place: an update may run as a CUDA graph, which repeats those
+        and no Python.
+        """
 
 
 def _check(name: str, value: float) -> float:
@@ -74,7 +80,7 @@ class Infinite(KLWeight):
 
     uses_return = False
 
-    def weights(self, step: int) -> tuple[Tensor, Tensor]:
+    def weights(self, step: int) -> LamWeights:
         return torch.zeros_like(self.one), self.one
 
 
@@ -160,7 +166,7 @@ class KLBudget(KLWeight):
         return self.log_lam.exp()
 
     @torch.no_grad()
-    def observe(self, divergence: Tensor) -> None:
+    def adapt(self, divergence: Tensor) -> None:
         self.log_lam.add_(self.lr * (divergence - self.target)).clamp_(*self.bounds)
 
 

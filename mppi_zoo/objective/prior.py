@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from mppi_zoo.core.math import gaussian_kl, temporal_weights
 from mppi_zoo.core.optim import ClippedAdam
-from mppi_zoo.core.types import Batch, EnvSpec, Gaussian
+from mppi_zoo.core.types import Batch, Gaussian, NetworkSizes
 from mppi_zoo.networks.layers import polyak_
 from mppi_zoo.networks.policy import ClippedGaussian, LogStdBounds, Policy
 
@@ -24,12 +24,10 @@ from mppi_zoo.networks.policy import ClippedGaussian, LogStdBounds, Policy
 class PriorParts(NamedTuple):
     """What an agent offers to its prior."""
 
-    spec: EnvSpec
-    latent_dim: int
-    mlp_dim: int
+    sizes: NetworkSizes
     policy: Policy
     replan: Callable[[Tensor], Gaussian]  # obs [n, O] -> planner distribution [n, A], run now
-    rho: float
+    rho: float  # temporal weight of the policy's objective
 
 
 class Prior(nn.Module):
@@ -55,7 +53,7 @@ class Prior(nn.Module):
         return None
 
     def fit(self, z: Tensor, batch: Batch) -> dict[str, Tensor]:
-        """One step of learning on detached latents z [T, B, Z]; figures for the log."""
+        """One step of learning on detached latents z [T, B, Z]; metrics, 0-d each."""
         return {}
 
     def after_policy_step(self, policy: Policy) -> None:
@@ -177,7 +175,7 @@ class LearnedPrior(Prior):
     ):
         super().__init__(parts)
         self.fit_kl, self.rho = fit_kl, parts.rho
-        head = ClippedGaussian(parts.spec, parts.latent_dim, parts.mlp_dim, log_std_bounds)
+        head = ClippedGaussian(parts.sizes, log_std_bounds)
         # where it stays, before the optimiser takes hold of its parameters
         self.head = head.to(next(parts.policy.parameters()).device)
         self.optimizer: ClippedAdam = optimizer(self.head.parameters(), eps=eps)

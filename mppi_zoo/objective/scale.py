@@ -1,12 +1,25 @@
-"""Running scales of value and divergence (spec section 5)."""
+"""Running scales of value and divergence (docs/method.md, section 5).
+
+A scale is a number that one batch's loss hands to the next. The loss gets the old ones as
+:class:`Statistics` and returns the new ones; the modules here only keep them between updates.
+"""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import gin
 import torch
 from torch import Tensor, nn
 
 from mppi_zoo.core.math import percentile_range
+
+
+class Statistics(NamedTuple):
+    """The objective's running scales, 0-d each."""
+
+    value: Tensor  # S_Q
+    divergence: Tensor  # S_KL, where the divergence has a scale of its own; else 1
 
 
 class RunningScale(nn.Module):
@@ -19,20 +32,33 @@ class RunningScale(nn.Module):
         self.register_buffer("value", torch.ones(()))
 
     @torch.no_grad()
-    def update(self, x: Tensor) -> None:
-        """Move towards the range of x [B]."""
-        self.value.lerp_(percentile_range(x).clamp(min=1.0), self.rate)
+    def moved(self, scale: Tensor, x: Tensor) -> Tensor:
+        """``scale`` 0-d, moved towards the range of x [B]."""
+        return scale.lerp(percentile_range(x).clamp(min=1.0), self.rate)
 
 
 class DivergenceScale(nn.Module):
-    """What the divergence is multiplied by; ``needs_value`` says whether S_Q must be kept."""
+    """What the divergence is multiplied by.
+
+    Attributes:
+        needs_value: whether S_Q must be kept.
+    """
 
     needs_value = False
 
-    def forward(self, divergence: Tensor, value_scale: Tensor) -> Tensor:
-        """(raw D [T, B], S_Q 0-d) -> factor, 0-d."""
-        del value_scale
-        return torch.ones_like(divergence[0, 0])
+    def __init__(self) -> None:
+        super().__init__()
+        self.one: Tensor
+        self.register_buffer("one", torch.ones(()), persistent=False)
+
+    @property
+    def kept(self) -> Tensor:
+        """S_KL as it is kept between updates, 0-d."""
+        return self.one
+
+    def forward(self, divergence: Tensor, old: Statistics) -> tuple[Tensor, Tensor]:
+        """(raw D [T, B], scales with S_Q of this batch) -> (factor 0-d, new S_KL 0-d)."""
+        return torch.ones_like(divergence[0, 0]), old.divergence
 
 
 @gin.register
@@ -48,9 +74,13 @@ class OwnScale(DivergenceScale):
         super().__init__()
         self.running = RunningScale(rate)
 
-    def forward(self, divergence: Tensor, value_scale: Tensor) -> Tensor:
-        self.running.update(divergence[0].detach())
-        return 1 / self.running.value
+    @property
+    def kept(self) -> Tensor:
+        return self.running.value
+
+    def forward(self, divergence: Tensor, old: Statistics) -> tuple[Tensor, Tensor]:
+        scale = self.running.moved(old.divergence, divergence[0].detach())
+        return 1 / scale, scale
 
 
 @gin.register
@@ -59,8 +89,8 @@ class ValueScale(DivergenceScale):
 
     needs_value = True
 
-    def forward(self, divergence: Tensor, value_scale: Tensor) -> Tensor:
-        return 1 / value_scale
+    def forward(self, divergence: Tensor, old: Statistics) -> tuple[Tensor, Tensor]:
+        return 1 / old.value, old.divergence
 
 
 @gin.register
@@ -73,5 +103,5 @@ class GatedValueScale(DivergenceScale):
         super().__init__()
         self.threshold = threshold
 
-    def forward(self, divergence: Tensor, value_scale: Tensor) -> Tensor:
-        return torch.where(value_scale > self.threshold, 1 / value_scale, 0.0)
+    def forward(self, divergence: Tensor, old: Statistics) -> tuple[Tensor, Tensor]:
+        return torch.where(old.value > self.threshold, 1 / old.value, 0.0), old.divergence

@@ -1,12 +1,12 @@
 """MPPI over the latent model: a pure, stateless, batched function (spec section 4).
 
 Acting in one environment, acting in many, evaluation and re-analysis are the same call; the warm
-start goes in and comes back. The planner sees the three functions of a
-:class:`~mppi_zoo.core.types.PlanningModel` and never a network.
+start goes in and comes back.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -14,8 +14,10 @@ import gin
 import torch
 from torch import Tensor
 
-from mppi_zoo.core.noise import draw_plan_noise, noise_of
-from mppi_zoo.core.types import Gaussian, PlanningModel, PlanNoise, PlanResult
+from mppi_zoo.core.rollout import Rollout
+from mppi_zoo.core.types import Gaussian
+from mppi_zoo.planning.base import Planner, PlanningModel, PlanResult
+from mppi_zoo.planning.mppi_noise import MPPINoise, draw_mppi_noise, noise_of_states
 from mppi_zoo.planning.scoring import rollout_policy, score
 
 
@@ -33,7 +35,7 @@ class PlanIteration(NamedTuple):
 
 
 @gin.register
-class MPPIPlanner:
+class MPPIPlanner(Planner):
     """Model predictive path integral control with policy proposals.
 
     Args:
@@ -91,10 +93,12 @@ class MPPIPlanner:
         """Compile the two functions that a plan consists of; the loop around them stays."""
         self._rollout_policy = torch.compile(rollout_policy, dynamic=False)
         self._iterate = torch.compile(self.iterate, dynamic=False)
+        self.compiled = True
 
     def uncompile(self) -> None:
         """Back to eager execution."""
         self._rollout_policy, self._iterate = rollout_policy, self.iterate
+        self.compiled = False
 
     def iterations(self, action_dim: int) -> int:
         """J for an action size."""
@@ -107,9 +111,9 @@ class MPPIPlanner:
         heads: int,
         generator: torch.Generator | None,
         dtype: torch.dtype = torch.float32,
-    ) -> PlanNoise:
+    ) -> MPPINoise:
         """Every draw of one plan for ``batch`` states; from torch's own generator where None."""
-        return draw_plan_noise(
+        return draw_mppi_noise(
             horizon=self.horizon,
             batch=batch,
             samples=self.samples,
@@ -127,7 +131,7 @@ class MPPIPlanner:
         model: PlanningModel,
         z: Tensor,
         proposals: Tensor,
-        proposed: tuple[Tensor, Tensor, Tensor],
+        proposed: Rollout,
         mean: Tensor,
         std: Tensor,
         draws: tuple[Tensor, Tensor, Tensor],
@@ -139,11 +143,12 @@ class MPPIPlanner:
             proposals, proposed: what :func:`rollout_policy` returned.
             draws: candidates [H, B, N-P, A], terminal [B, N, A] and heads [2] of this iteration.
         """
+        # candidates: the policy's proposals and draws around the mean
         epsilon, terminal_noise, heads = draws
         drawn = torch.addcmul(mean.unsqueeze(2), std.unsqueeze(2), epsilon).clamp_(-1, 1)
         actions = torch.cat([proposals, drawn], 2)
         value = score(model, z, drawn, proposed, terminal_noise, heads)
-
+        # elites and their weights
         elite_value, elites = value.topk(self.elites, dim=1)
         index = elites[None, :, :, None].expand(*actions.shape[:2], -1, actions.shape[-1])
         elite_actions = actions.gather(2, index)
@@ -151,6 +156,7 @@ class MPPIPlanner:
         scale = 1 / (weights.sum(1) + 1e-9)
         scale = scale[None, :, None]
         spread = weights[None, :, :, None]
+        # the sampling distribution moves to the elites' moments
         mean = (spread * elite_actions).sum(2) * scale
         variance = (spread * (elite_actions - mean.unsqueeze(2)).square()).sum(2) * scale
         std = variance.sqrt().clamp(self.min_std, self.max_std)
@@ -161,7 +167,7 @@ class MPPIPlanner:
         self,
         z: Tensor,
         model: PlanningModel,
-        noise: PlanNoise,
+        noise: MPPINoise,
         *,
         warm_start: Tensor | None = None,
         greedy: bool = False,
@@ -178,26 +184,49 @@ class MPPIPlanner:
                 cut into pieces.
         """
         batch, action_dim = z.shape[0], noise.action.shape[-1]
+        # warm start: the previous plan, shifted by a step
         start = z.new_zeros(self.horizon, batch, action_dim)
         if warm_start is not None:
             start[:-1] = warm_start[1:]
+        # optimise the plans, piece by piece
         if batch == 1 or on_iteration is not None or z.device.type != "cpu":
             result = self._plan_piece(z, model, noise, start, on_iteration)
         else:
             pieces = [
-                self._plan_piece(z[rows], model, noise_of(noise, rows), start[:, rows])
+                self._plan_piece(z[rows], model, noise_of_states(noise, rows), start[:, rows])
                 for rows in self._pieces(*z.shape)
             ]
             parts = zip(*pieces, strict=True)
             result = [torch.cat(part, -2).narrow(-2, 0, batch) for part in parts]
         picked, std, value, mean = result
+        # act: the picked elite's first action, with exploration noise unless greedy
         action = picked if greedy else (picked + std * noise.action).clamp(-1, 1)
         return PlanResult(action, Gaussian(picked, std), value.squeeze(-1), mean)
+
+    def examine(
+        self, z: Tensor, model: PlanningModel, noise: MPPINoise
+    ) -> tuple[PlanResult, dict[str, Tensor]]:
+        """A greedy plan from z [B, Z], and what its last elites have in common.
+
+        ``elite_agreement`` is 1 - the weighted variance of the elites' first actions,
+        ``elite_policy_share`` the weight of the policy's proposals among the elites.
+        """
+        last: deque[PlanIteration] = deque(maxlen=1)  # the candidates of all would be large
+        result = self.plan(z, model, noise, greedy=True, on_iteration=last.append)
+        iteration = last[0]
+        first, weights = iteration.elite_actions[0], iteration.weights.unsqueeze(-1)
+        mean = (weights * first).sum(1, keepdim=True)
+        variance = (weights * (first - mean).square()).sum(1)
+        proposed = iteration.elites < self.policy_samples
+        return result, {
+            "elite_agreement": 1 - variance.mean(),
+            "elite_policy_share": (iteration.weights * proposed).sum(1).mean(),
+        }
 
     def _pieces(self, batch: int, latent_dim: int) -> list[Tensor]:
         """Numbers of the states in each piece of a batch."""
         size, end = max(1, self.cached_numbers // (self.samples * latent_dim)), batch
-        if self._iterate != self.iterate:
+        if self.compiled:
             # compiled code is for one size: for few of them, pieces up to the full one hold a power
             # of two, and what the last one lacks, states planned already fill
             size = min(size, 1 << (batch - 1).bit_length())
@@ -208,20 +237,22 @@ class MPPIPlanner:
         self,
         z: Tensor,
         model: PlanningModel,
-        noise: PlanNoise,
+        noise: MPPINoise,
         mean: Tensor,
         on_iteration: Callable[[PlanIteration], None] | None = None,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Picked action [b, A], std [b, A], value [b, 1] and plan [H, b, A] of a piece."""
+        # sample policy trajectories, once for all iterations
         std = torch.full_like(mean, self.max_std)
         z = z.unsqueeze(1)
         proposals, proposed = self._rollout_policy(model, z, noise.policy)
+        # iterate
         for draws in zip(noise.candidates, noise.terminal, noise.heads, strict=True):
             last = self._iterate(model, z, proposals, proposed, mean, std, draws)
             mean, std = last.mean, last.std
             if on_iteration is not None:
                 on_iteration(last)
-
+        # pick an elite by its weight (Gumbel-max)
         pick = (torch.log(last.weights) - torch.log(noise.pick)).argmax(1, keepdim=True)
         first = last.elite_actions[0].take_along_dim(pick.unsqueeze(-1), 1).squeeze(1)
         return first, std[0], last.elite_value.gather(1, pick), mean

@@ -2,9 +2,9 @@
 
 A checkpoint is a manifest ``000012.json`` that names its files and their SHA-256: ``000012.pt``
 with everything but the replay's rows, and the segments of each
-:class:`~mppi_zoo.runs.row_log.RowLog`, most of them shared with the checkpoints before. The manifest is
-written last, so a checkpoint exists whole or not at all. Files are read with ``weights_only``: no
-code is executed.
+:class:`~mppi_zoo.runs.row_log.RowLog`, most of them shared with the checkpoints before. The
+manifest is written last, so a checkpoint exists whole or not at all. Files are read with
+``weights_only``: no code is executed.
 """
 
 from __future__ import annotations

@@ -26,18 +26,17 @@ overestimation               the difference of the two
 
 from __future__ import annotations
 
-from collections import deque
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from mppi_zoo.agent.agent import POMPCAgent
+from mppi_zoo.agent.execution import Execution
 from mppi_zoo.core.math import gaussian_kl
 from mppi_zoo.core.rng import generator_for, numpy_generator_for
 from mppi_zoo.core.types import Batch, Gaussian
+from mppi_zoo.networks.critic import CriticQuery
 from mppi_zoo.networks.policy import textbook_entropy
-from mppi_zoo.planning.mppi import PlanIteration
 from mppi_zoo.training.evaluation import Episodes
 from mppi_zoo.training.replay import Replay
 
@@ -61,13 +60,13 @@ class Diagnostics:
         self.seed, self.states, self.groups, self.replanned = seed, states, groups, replanned
 
     def figures(
-        self, agent: POMPCAgent, replay: Replay, step: int, planner: Episodes, policy: Episodes
+        self, execution: Execution, replay: Replay, step: int, planner: Episodes, policy: Episodes
     ) -> dict[str, float]:
         """All figures that can be measured at this step.
 
         Those of replayed states are absent until the replay holds enough planned ones.
         """
-        purpose = f"diagnostics-{step}"
+        agent, purpose = execution.agent, f"diagnostics-{step}"
         generator = generator_for(self.seed, purpose, agent.device)
         found = {"planner_gain": float(planner.returns.mean() - policy.returns.mean())}
         found |= value_figures(agent, policy, generator)
@@ -75,12 +74,13 @@ class Diagnostics:
             batch = replay.sample(self.states, numpy_generator_for(self.seed, purpose))
             batch = first_planned(batch, self.groups)
             if batch.action.shape[1] >= self.groups:
-                found |= self._replayed(agent, batch, generator)
+                found |= self._replayed(execution, batch, generator)
         return found
 
     def _replayed(
-        self, agent: POMPCAgent, batch: Batch, generator: torch.Generator
+        self, execution: Execution, batch: Batch, generator: torch.Generator
     ) -> dict[str, float]:
+        agent = execution.agent
         with torch.no_grad(), agent.draws_undone():
             z = agent.world_model.encode(batch.obs[0]).unsqueeze(0)
             prior = agent.prior.dist(z, batch)
@@ -97,7 +97,7 @@ class Diagnostics:
         if prior is not None:
             found["kl_to_prior"] = gaussian_kl(dist, prior).mean()
             found["gradient_variance_prior"] = gradient_variance(agent, z, prior, self.groups)
-        found |= plan_figures(agent, z[0, : self.replanned], generator)
+        found |= plan_metrics(execution, z[0, : self.replanned], generator)
         return {name: float(figure) for name, figure in found.items()}
 
 
@@ -146,23 +146,12 @@ def gradient_variance(agent: POMPCAgent, z: Tensor, target: Gaussian, groups: in
     return between * (z.shape[-2] // groups)
 
 
-def plan_figures(agent: POMPCAgent, z: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+def plan_metrics(execution: Execution, z: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
     """What two independent plans from each latent [n, Z] say; planned as in re-analysis."""
-    count = z.shape[0]
-    last: deque[PlanIteration] = deque(maxlen=1)  # the candidates of all would be large
-    result = agent.planner.plan(
-        z.repeat(2, 1),
-        agent.planning_model(agent.replan_log_std_bounds),
-        agent.draw_plan_noise(2 * count, generator),
-        greedy=True,
-        on_iteration=last.append,
-    )
-    iteration = last[0]
-    index = iteration.elites.unsqueeze(-1).expand(-1, -1, agent.spec.action_dim)
-    first = iteration.actions[0].gather(1, index)
-    weights = iteration.weights.unsqueeze(-1)
-    variance = (weights * (first - (weights * first).sum(1, keepdim=True)).square()).sum(1)
-    proposed = iteration.elites < agent.planner.policy_samples
+    agent, count = execution.agent, z.shape[0]
+    model = execution.planning_model(agent.replan_log_std_bounds)
+    noise = agent.draw_plan_noise(2 * count, generator)
+    result, own = agent.planner.examine(z.repeat(2, 1), model, noise)
     one, two = (Gaussian(*pair) for pair in zip(*(f.chunk(2) for f in result.dist), strict=True))
     groups = min(8, count)
     differences = [
@@ -174,8 +163,7 @@ def plan_figures(agent: POMPCAgent, z: Tensor, generator: torch.Generator) -> di
         # the difference of two independent draws has twice the variance of one
         "gradient_variance_planner": torch.stack(differences).mean() / 2 * (count / groups),
         "planner_std": result.dist.std.mean(),
-        "elite_agreement": 1 - variance.mean(),
-        "elite_policy_share": (iteration.weights * proposed).sum(1).mean(),
+        **own,
     }
 
 
@@ -226,7 +214,6 @@ def mean_value(agent: POMPCAgent, obs: Tensor, generator: torch.Generator) -> np
     heads = torch.arange(agent.critic.heads, device=agent.device)
     # each head is in two of the pairs, so the mean over pairs is the mean over heads
     pairs = torch.stack([heads, heads.roll(-1)], 1)
-    values = [
-        agent.critic.state_value(z, agent.policy, agent.world_model, noise, pair) for pair in pairs
-    ]
+    query = CriticQuery(z, lambda: agent.policy.act(z, noise), agent.world_model)
+    values = [agent.critic.state_value(query, pair) for pair in pairs]
     return torch.stack(values).mean(0).double().cpu().numpy()

@@ -9,6 +9,7 @@ import numpy as np
 
 from mppi_zoo.agent.actor import Actor, finite_action
 from mppi_zoo.agent.agent import POMPCAgent
+from mppi_zoo.agent.execution import Execution
 from mppi_zoo.core.rng import generator_for
 from mppi_zoo.envs import EpisodeVector
 
@@ -119,10 +120,11 @@ class Evaluator:
         self.envs.episode = np.full(self.envs.num_envs, step, dtype=np.int64)
         return f"evaluation-{which}-{step}"
 
-    def planner(self, agent: POMPCAgent, step: int, *, film: bool = False) -> Episodes:
+    def planner(self, execution: Execution, step: int, *, film: bool = False) -> Episodes:
         """Episodes with the planner, without exploration noise."""
-        generator = generator_for(self.seed, self._begin(step, "planner"), agent.device)
-        actor = Actor(agent, self.envs.num_envs, generator)
+        purpose = self._begin(step, "planner")
+        generator = generator_for(self.seed, purpose, execution.agent.device)
+        actor = Actor(execution, self.envs.num_envs, generator)
         return run_episodes(
             self.envs,
             lambda obs: actor.act(obs, greedy=True)[0],

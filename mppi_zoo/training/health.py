@@ -82,7 +82,7 @@ class HealthCheck:
             f"update {update} at agent step {step} gave "
             f"{', '.join(f'{name} = {value}' for name, value in bad.items())}"
             f"{_where(agent)}; {_of(batch)}. {kept}. The last checkpoint is from before: "
-            "--resume goes on from it; or start anew with a lower learning rate (POMPCAgent.lr) "
+            "--resume goes on from it; or start anew with a lower learning rate (Optimizers.lr) "
             "or gradient clip (ClippedAdam.max_norm)"
         )
 

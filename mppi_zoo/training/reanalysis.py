@@ -5,7 +5,7 @@ from __future__ import annotations
 import gin
 import torch
 
-from mppi_zoo.agent.agent import POMPCAgent
+from mppi_zoo.agent.execution import Execution
 from mppi_zoo.core.types import Batch, Gaussian
 from mppi_zoo.training.replay import Replay
 
@@ -30,7 +30,7 @@ class Reanalysis:
 
     def refresh(
         self,
-        agent: POMPCAgent,
+        execution: Execution,
         replay: Replay,
         batch: Batch,
         update: int,
@@ -41,7 +41,8 @@ class Reanalysis:
             return batch
         obs = batch.obs[:-1, : self.count]
         flat = obs.flatten(0, 1)
-        result = agent.replan(flat, agent.draw_plan_noise(flat.shape[0], generator))
+        noise = execution.agent.draw_plan_noise(flat.shape[0], generator)
+        result = execution.replan(flat, noise)
         fresh = Gaussian(*(field.unflatten(0, obs.shape[:2]) for field in result.dist))
         index = batch.index[:, : self.count]
         replay.write_plan(index, fresh)
@@ -63,7 +64,7 @@ class NoReanalysis:
 
     def refresh(
         self,
-        agent: POMPCAgent,
+        execution: Execution,
         replay: Replay,
         batch: Batch,
         update: int,

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import torch
 
-from mppi_zoo.agent.agent import POMPCAgent
+from mppi_zoo.agent.execution import Execution
 from mppi_zoo.compute.cuda_graphs import WARM_UP
 from mppi_zoo.core.types import Batch, Gaussian
 from mppi_zoo.training.options import TrainingOptions
@@ -40,16 +40,17 @@ def _fastest(call: Callable[[], object], device: torch.device, repeats: int) -> 
 
 
 def measure(
-    agent: POMPCAgent, num_envs: int, batch_size: int, states_per_update: float = 0.0
+    execution: Execution, num_envs: int, batch_size: int, states_per_update: float = 0.0
 ) -> Speed:
     """Time a plan and an update on random numbers; the agent is left as it was.
 
     Args:
-        agent: may be compiled or recorded; the first calls then do that.
+        execution: may be compiled or recorded; the first calls then do that.
         num_envs: states in a plan.
         batch_size: windows in an update.
         states_per_update: states re-analysed for each update, reckoned at the plan's pace.
     """
+    agent = execution.agent
     spec, device, dtype = agent.spec, agent.device, agent.dtype
     generator = torch.Generator(device).manual_seed(0)
 
@@ -69,14 +70,14 @@ def measure(
         index=torch.zeros_like(reward, dtype=torch.int64),
     )
     obs = normal(num_envs, spec.obs_dim)
-    repeats = 2 + (WARM_UP + 1 if agent.records else 0)
+    repeats = 2 + (WARM_UP + 1 if execution.records else 0)
     before = copy.deepcopy(agent.state_dict())
     try:
         plan = _fastest(
-            lambda: agent.act(obs, agent.draw_plan_noise(num_envs, generator)), device, repeats
+            lambda: execution.act(obs, agent.draw_plan_noise(num_envs, generator)), device, repeats
         )
         update = _fastest(
-            lambda: agent.update(batch, 0, agent.draw_update_noise(batch, generator)),
+            lambda: execution.update(batch, 0, agent.draw_update_noise(batch, generator)),
             device,
             repeats,
         )

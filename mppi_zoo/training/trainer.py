@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from mppi_zoo.agent.actor import Actor
-from mppi_zoo.agent.agent import POMPCAgent
 from mppi_zoo.agent.checkpoint import save_agent
+from mppi_zoo.agent.execution import Execution
 from mppi_zoo.core.rng import Generators
 from mppi_zoo.core.types import Gaussian
 from mppi_zoo.envs import EpisodeVector
@@ -36,7 +36,7 @@ class Trainer:
     :mod:`mppi_zoo.training.trainer_state` can take and restore everything that the rest depends on.
 
     Args:
-        agent: who learns.
+        execution: of the agent that learns.
         envs: N environments for training.
         evaluator: None switches evaluation off; training is bit-identical with and without.
         replay: with N lanes.
@@ -50,7 +50,7 @@ class Trainer:
 
     def __init__(
         self,
-        agent: POMPCAgent,
+        execution: Execution,
         envs: EpisodeVector,
         evaluator: Evaluator | None,
         replay: Replay,
@@ -62,13 +62,15 @@ class Trainer:
         folder: Path,
         film: bool = False,
     ):
-        self.agent, self.envs, self.evaluator = agent, envs, evaluator
+        self.execution, self.agent = execution, execution.agent
+        self.envs, self.evaluator = envs, evaluator
+        agent = self.agent
         self.replay, self.reanalysis, self.options = replay, reanalysis, options
         self.logger, self.progress, self.folder, self.film = logger, progress, folder, film
         self.seed = seed
         self.generators = Generators.from_seed(seed, agent.device)
         self.diagnostics = Diagnostics(seed)
-        self.actor = Actor(agent, envs.num_envs, self.generators.acting)
+        self.actor = Actor(execution, envs.num_envs, self.generators.acting)
         self.health = HealthCheck(folder)
         self.seed_steps = options.seed_phase(envs.spec.episode_length)
         self.step = 0  # agent steps taken, over all environments
@@ -153,7 +155,7 @@ class Trainer:
             self.health.check_parameters(self.agent, self.step)
             raise
         # what the last updates' figures say came along with the action
-        self.health.check(self.agent, acted.sound)
+        self.health.check(self.agent, acted.finite)
         self.stopwatch.add("plan", now)
         on_host = self.replay.device.type == "cpu"
         self._take(acted.action, acted.plan if on_host else acted.result.dist)
@@ -221,11 +223,11 @@ class Trainer:
         self.updates += 1
         if not pretraining:
             batch = self.reanalysis.refresh(
-                agent, self.replay, batch, self.updates, self.generators.reanalysis
+                self.execution, self.replay, batch, self.updates, self.generators.reanalysis
             )
             now = self.stopwatch.add("reanalysis", now)
         noise = agent.draw_update_noise(batch, self.generators.updates)
-        figures = agent.update(batch, self.step, noise, pretraining=pretraining)
+        figures = self.execution.update(batch, self.step, noise, pretraining=pretraining)
         self.health.note(self.step, self.updates, batch, figures)
         self.stopwatch.add("update", now)
         return figures
@@ -248,12 +250,14 @@ class Trainer:
         begun = time.perf_counter()
         self.health.check(agent)
         film = self.film and self.step >= self.options.steps
-        planner = evaluator.planner(agent, self.step, film=film)
+        planner = evaluator.planner(self.execution, self.step, film=film)
         policy = evaluator.policy(agent, self.step)
         self.evaluation_due = False
         self.logger.write(self.step, "eval", planner.figures())
         self.logger.write(self.step, "eval_policy", policy.figures())
-        diagnosed = self.diagnostics.figures(self.agent, self.replay, self.step, planner, policy)
+        diagnosed = self.diagnostics.figures(
+            self.execution, self.replay, self.step, planner, policy
+        )
         self.logger.write(self.step, "diagnostic", diagnosed)
         self.logger.timing(self.step, {"evaluation_s": time.perf_counter() - begun})
         mean = float(planner.returns.mean())

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 import torch
-from support.agents import build, random_batch
+from support.agents import build_execution, random_batch, update
 from support.goldens import Golden, check_plan
 from torch._dynamo.utils import counters
 
-from mppi_zoo.agent.agent import POMPCAgent
+from mppi_zoo.agent.execution import Execution
 from mppi_zoo.cli import main as run
 from mppi_zoo.core.types import EnvSpec
+from mppi_zoo.planning.mppi import MPPIPlanner
 
 needs_compiler = pytest.mark.skipif(
     shutil.which("g++") is None, reason="torch.compile on a CPU needs g++"
@@ -35,26 +36,31 @@ def graphs() -> int:
 @needs_compiler
 def test_compiled_equals_eager() -> None:
     spec = EnvSpec(5, 3, 100)
-    eager, compiled = (build("pompc_adaptive_fkl", spec, "iterations=2") for _ in range(2))
+    eager, compiled = (
+        build_execution("pompc_adaptive_fkl", spec, "iterations=2") for _ in range(2)
+    )
     compiled.compile()
     batch = random_batch(spec)
     for seed in range(2):
-        noise = eager.draw_update_noise(batch, torch.Generator().manual_seed(seed))
-        figures = [agent.update(batch, 0, noise) for agent in (eager, compiled)]
+        noise = eager.agent.draw_update_noise(batch, torch.Generator().manual_seed(seed))
+        figures = [execution.update(batch, 0, noise) for execution in (eager, compiled)]
         for name, figure in figures[0].items():
             torch.testing.assert_close(figures[1][name], figure, rtol=1e-8, atol=1e-9, msg=name)
     compiled.uncompile()
-    assert compiled.planner._rollout_policy is eager.planner._rollout_policy
+    ours, theirs = (e.agent.planner for e in (compiled, eager))
+    assert isinstance(ours, MPPIPlanner) and isinstance(theirs, MPPIPlanner)
+    assert ours._rollout_policy is theirs._rollout_policy and not ours.compiled
+    assert compiled.agent.policy_loss is eager.agent.policy_loss
 
 
 @pytest.mark.slow
 @needs_compiler
 def test_compiled_plans_are_the_goldens(goldens: Path) -> None:
     golden = Golden(goldens, "tdmpc2_plan", "f64")
-    agent = golden.agent("tdmpc2")
-    agent.compile()
+    execution = golden.execution("tdmpc2")
+    execution.compile()
     for case in ("t0_train", "warm_eval"):
-        check_plan(golden, agent, case)
+        check_plan(golden, execution, case)
 
 
 @pytest.mark.slow
@@ -62,27 +68,26 @@ def test_compiled_plans_are_the_goldens(goldens: Path) -> None:
 def test_compiled_updates_are_the_goldens(goldens: Path) -> None:
     golden = Golden(goldens, "bmpc_update", "f32")
     agent = golden.agent("bmpc")
-    agent.compile()
+    Execution(agent).compile()
     running = agent.objective.kl_scale.get_submodule("running").get_buffer("value")
     running.fill_(float(golden["scale.before"]))
     batch = golden.batch("u0.")
     noise = golden.update_noise("u0.rand.", batch)
-    zs, figures = agent.update_model(batch, noise)
-    golden.same(zs, "u0.zs")
+    figures = update(agent, batch, noise)
     golden.same(figures["model_loss"], "u0.total_loss")
     golden.same(figures["model_grad_norm"], "u0.grad_norm")
-    figures = agent.update_policy(zs, batch, 0, noise)
     golden.same(figures["policy_loss"], "u0.pi_loss")
     golden.same(figures["policy_grad_norm"], "u0.pi_grad_norm")
 
 
-def plan_for(agent: POMPCAgent, states: int, seed: int = 0) -> None:
+def plan_for(execution: Execution, states: int, seed: int = 0) -> None:
+    agent = execution.agent
     generator = torch.Generator().manual_seed(seed)
     obs = torch.randn(states, agent.spec.obs_dim, dtype=agent.dtype, generator=generator)
     noise = agent.draw_plan_noise(states, generator)
     warm = torch.zeros(agent.planner.horizon, states, agent.spec.action_dim, dtype=agent.dtype)
-    agent.act(obs, noise, warm_start=warm)
-    agent.act(obs, noise, greedy=True)
+    execution.act(obs, noise, warm_start=warm)
+    execution.act(obs, noise, greedy=True)
 
 
 @pytest.mark.slow
@@ -91,24 +96,26 @@ def test_nothing_compiles_anew() -> None:
     spec = EnvSpec(5, 3, 100)
     lam = ("KLObjective.lam=@Cosine()", "Cosine.start=10.0", "Cosine.end=0.1", "Cosine.steps=9")
     gate = ("KLObjective.kl_scale=@GatedValueScale()",)
-    agent = build("boom_equiv", spec, *lam, *gate, "iterations=2")
+    execution = build_execution("boom_equiv", spec, *lam, *gate, "iterations=2")
+    agent = execution.agent
     planner, latent_dim = agent.planner, agent.world_model.latent_dim
+    assert isinstance(planner, MPPIPlanner)
     planner.cached_numbers = 3 * planner.samples * latent_dim  # pieces of three states
-    agent.compile()
+    execution.compile()
     batch, generator = random_batch(spec), torch.Generator().manual_seed(0)
-    agent.update(batch, 0, agent.draw_update_noise(batch, generator))
+    execution.update(batch, 0, agent.draw_update_noise(batch, generator))
     for states in (1, 2, 3):
-        plan_for(agent, states)
+        plan_for(execution, states)
     known = graphs()
     assert known >= 8  # two losses, and two functions of the planner, for one, two, three states
     factors = set()
     for step in range(1, 10):
         agent.objective.value_scale.value.fill_(0.5 * step)  # the gate opens above 2
-        figures = agent.update(batch, step, agent.draw_update_noise(batch, generator))
+        figures = execution.update(batch, step, agent.draw_update_noise(batch, generator))
         factors.add((round(float(figures["lam"]), 6), float(figures["kl_factor"]) > 0))
     assert len(factors) > 5 and {open_ for _, open_ in factors} == {False, True}
     for states in (1, 2, 4, 7, 10, 16, 60):  # environments, evaluation episodes, re-analysis
-        plan_for(agent, states, seed=states)
+        plan_for(execution, states, seed=states)
     assert graphs() == known
 
 

@@ -12,6 +12,7 @@ from support.goldens import PRECISION, Golden, check_plan
 
 from mppi_zoo.agent.agent import POMPCAgent
 from mppi_zoo.agent.checkpoint import load_agent, size_macros
+from mppi_zoo.agent.execution import Execution
 from mppi_zoo.cli import main as run
 from mppi_zoo.core.types import EnvSpec
 
@@ -37,7 +38,7 @@ def test_outputs_are_the_authors_programs(goldens: Path, name: str, precision: s
     agent = _agent(golden.dtype)
     assert size_macros(goldens / name) == SIZES
     assert load_agent(goldens / name, agent) == 0
-    assert agent.parameter_count() == 1_214_651
+    assert agent.parts.parameter_count() == 1_214_651
     model, critic = agent.world_model, agent.critic
     action = golden["in.action"]
     z = model.encode(golden["in.obs"])
@@ -55,7 +56,7 @@ def test_outputs_are_the_authors_programs(goldens: Path, name: str, precision: s
     golden.same(sample.mean, "pi.mean")
     golden.same(sample.log_prob_base - sample.squash, "pi.log_prob", 2e-6)
     for case in ("plan_t0_train", "plan_warm_eval"):
-        check_plan(golden, agent, case)
+        check_plan(golden, Execution(agent), case)
 
 
 def test_another_size_is_refused(goldens: Path) -> None:

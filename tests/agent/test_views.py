@@ -3,55 +3,57 @@
 from __future__ import annotations
 
 import torch
-from support.agents import build, random_batch
+from support.agents import build, build_execution, random_batch, update
 
-from mppi_zoo.agent.agent import POMPCAgent
+from mppi_zoo.agent.execution import Execution
 from mppi_zoo.agent.views import Networks, frozen_view
-from mppi_zoo.core.types import EnvSpec, PlanResult
+from mppi_zoo.core.types import EnvSpec
+from mppi_zoo.planning.base import PlanResult
 
 SPEC = EnvSpec(5, 2, 100)
-SHORT = "POMPCAgent.planning_precision=@BFloat16Hidden"
+SHORT = "Execution.planning_precision=@BFloat16Hidden"
 
 
-def agents() -> tuple[POMPCAgent, POMPCAgent]:
+def pair() -> tuple[Execution, Execution]:
     """A float32 agent and its twin that plans with bfloat16; values that tell actions apart."""
-    pair = (
-        build("tdmpc2_equiv", SPEC, dtype=torch.float32),
-        build("tdmpc2_equiv", SPEC, SHORT, dtype=torch.float32),
+    both = (
+        build_execution("tdmpc2_equiv", SPEC, dtype=torch.float32),
+        build_execution("tdmpc2_equiv", SPEC, SHORT, dtype=torch.float32),
     )
-    for agent in pair:
+    for agent in (execution.agent for execution in both):
         torch.manual_seed(1)
         with torch.no_grad():
             for net in (agent.world_model.reward_net, agent.critic.online):
                 list(net.parameters())[-2].normal_(0.0, 0.5)
-    return pair
+    return both
 
 
-def plan(agent: POMPCAgent) -> PlanResult:
+def plan(execution: Execution) -> PlanResult:
     generator = torch.Generator().manual_seed(2)
     obs = torch.randn(3, SPEC.obs_dim, generator=generator)
-    return agent.act(obs, agent.draw_plan_noise(3, generator), greedy=True)
+    noise = execution.agent.draw_plan_noise(3, generator)
+    return execution.act(obs, noise, greedy=True)
 
 
 def test_a_plan_in_bfloat16_is_near() -> None:
-    exact, short = (plan(agent) for agent in agents())
+    exact, short = (plan(execution) for execution in pair())
     assert not torch.equal(exact.value, short.value)
     assert (exact.value - short.value).abs().max() < 0.02 * exact.value.abs().max() + 0.02
     assert (exact.mean - short.mean).abs().mean() < 0.1
 
 
 def test_short_weights_follow_the_updates() -> None:
-    _, short = agents()
+    _, short = pair()
     before = plan(short)
     with torch.no_grad():
-        for layer in list(short.world_model.dynamics):  # not the norms, which the view shares
+        for layer in list(short.agent.world_model.dynamics):  # not the norms, which the view shares
             layer.weight.add_(0.3 * torch.randn_like(layer.weight))  # pyright: ignore
     after = plan(short)
     assert not torch.allclose(before.value, after.value, atol=1e-3)
 
 
 def test_only_hidden_layers_are_short() -> None:
-    _, short = agents()
+    _, short = pair()
     model, critic, policy = short.refreshed_networks()
     for net in (model.dynamics, model.reward_net, policy.net):
         hidden = dict(net[0].named_parameters())
@@ -66,7 +68,7 @@ def test_a_view_shares_and_asks_for_no_gradient() -> None:
     networks = Networks(agent.world_model, agent.critic, agent.policy)
     view = frozen_view(networks)
     batch = random_batch(SPEC)
-    agent.update(batch, 0, agent.draw_update_noise(batch, torch.Generator().manual_seed(0)))
+    update(agent, batch, agent.draw_update_noise(batch, torch.Generator().manual_seed(0)))
     for ours, theirs in zip(networks, view, strict=True):
         for name, tensor in ours.state_dict().items():
             assert torch.equal(tensor, theirs.state_dict()[name]), name

@@ -11,16 +11,17 @@ from typing import Any
 
 import pytest
 import torch
-from support.agents import MEMBERS, build, random_batch
+from support.agents import MEMBERS, build_execution, random_batch
 from support.graph_recorder import TapeRecorder
 from support.short_runs import SMALL, command
 
-from mppi_zoo.agent.agent import POMPCAgent
+from mppi_zoo.agent.execution import Execution
 from mppi_zoo.cli import main as run
 from mppi_zoo.cli import session
 from mppi_zoo.compute.cuda_graphs import WARM_UP, Recorded
-from mppi_zoo.core.types import EnvSpec, Gaussian, PlanResult
+from mppi_zoo.core.types import EnvSpec, Gaussian
 from mppi_zoo.objective.prior import PlannerPrior, Prior
+from mppi_zoo.planning.base import PlanResult
 
 SPEC = EnvSpec(5, 3, 100, episodic=True)
 COSINE = ("KLObjective.lam=@Cosine()", "Cosine.start=9.0", "Cosine.end=0.1", "Cosine.steps=9")
@@ -30,26 +31,26 @@ def refuse(text: str) -> None:
     raise AssertionError(text)
 
 
-def pair(member: str, *params: str) -> tuple[POMPCAgent, POMPCAgent, TapeRecorder]:
+def pair(member: str, *params: str) -> tuple[Execution, Execution, TapeRecorder]:
     """An agent and its twin that is recorded."""
     params = ("iterations=2", *params)
-    eager, recorded = (build(member, SPEC, *params, device="cpu") for _ in range(2))
+    eager, recorded = (build_execution(member, SPEC, *params, device="cpu") for _ in range(2))
     recorder = TapeRecorder()
     recorded.record(recorder, refuse)
     return eager, recorded, recorder
 
 
-def update(agent: POMPCAgent, number: int, pretraining: bool = False) -> dict[str, torch.Tensor]:
+def update(execution: Execution, number: int, pretraining: bool = False) -> dict[str, torch.Tensor]:
     batch = random_batch(SPEC, seed=number, terminations=True)
-    noise = agent.draw_update_noise(batch, torch.Generator().manual_seed(number))
-    return agent.update(batch, number, noise, pretraining=pretraining)
+    noise = execution.agent.draw_update_noise(batch, torch.Generator().manual_seed(number))
+    return execution.update(batch, number, noise, pretraining=pretraining)
 
 
-def plan(agent: POMPCAgent, number: int, states: int = 2, greedy: bool = False) -> PlanResult:
+def plan(execution: Execution, number: int, states: int = 2, greedy: bool = False) -> PlanResult:
     generator = torch.Generator().manual_seed(number)
     obs = torch.randn(states, SPEC.obs_dim, dtype=torch.float64, generator=generator)
-    noise = agent.draw_plan_noise(states, generator)
-    return agent.act(obs, noise, warm_start=noise.policy[:, :, 0].tanh(), greedy=greedy)
+    noise = execution.agent.draw_plan_noise(states, generator)
+    return execution.act(obs, noise, warm_start=noise.policy[:, :, 0].tanh(), greedy=greedy)
 
 
 def same(ours: Any, theirs: Any) -> None:
@@ -62,7 +63,7 @@ def test_recorded_updates_are_the_updates(member: str) -> None:
     for number in range(WARM_UP + 3):
         same(update(recorded, number), update(eager, number))
     assert recorder.recorded == 1
-    same(recorded.state_dict(), eager.state_dict())
+    same(recorded.agent.state_dict(), eager.agent.state_dict())
 
 
 def test_lambda_follows_the_step() -> None:
@@ -72,23 +73,18 @@ def test_lambda_follows_the_step() -> None:
 
 
 def test_recorded_plans_follow_the_updates() -> None:
-    short = "POMPCAgent.planning_precision=@BFloat16Hidden"
+    short = "Execution.planning_precision=@BFloat16Hidden"
     eager, recorded, recorder = pair("bmpc_equiv", short)
     kept: list[tuple[PlanResult, PlanResult]] = []
     for number in range(WARM_UP + 3):
         kept.append((plan(recorded, number), plan(eager, number)))
-        for agent in (eager, recorded):
-            agent.update_model(random_batch(SPEC, seed=number), noise_of_update(agent, number))
+        for execution in (eager, recorded):
+            update(execution, number, pretraining=True)  # BMPC's: of the model alone
     # also those handed out before others were made
     for ours, theirs in kept:
         same(tuple(ours.dist), tuple(theirs.dist))
         same((ours.action, ours.value, ours.mean), (theirs.action, theirs.value, theirs.mean))
     assert recorder.recorded == 1
-
-
-def noise_of_update(agent: POMPCAgent, number: int) -> Any:
-    batch = random_batch(SPEC, seed=number)
-    return agent.draw_update_noise(batch, torch.Generator().manual_seed(number))
 
 
 def test_what_is_no_tensor_has_a_graph_of_its_own() -> None:
@@ -109,15 +105,14 @@ def test_a_restored_agent_is_recorded_anew() -> None:
     eager, recorded, recorder = pair("pompc_adaptive_rkl")
     for number in range(WARM_UP + 2):
         update(recorded, number)
-    other = build("pompc_adaptive_rkl", SPEC, "iterations=2", device="cpu", seed=7)
+    other = build_execution("pompc_adaptive_rkl", SPEC, "iterations=2", device="cpu", seed=7)
     update(other, 0)
-    for agent in (recorded, eager):
-        agent.load_state_dict(copy.deepcopy(other.state_dict()))
-    assert recorder.waited == 1
+    for execution in (recorded, eager):
+        execution.agent.load_state_dict(copy.deepcopy(other.agent.state_dict()))
     for number in range(WARM_UP + 2):
         same(update(recorded, number), update(eager, number))
-    assert recorder.recorded == 2
-    same(recorded.state_dict(), eager.state_dict())
+    assert recorder.waited == 1 and recorder.recorded == 2
+    same(recorded.agent.state_dict(), eager.agent.state_dict())
 
 
 class Reading(PlannerPrior):
@@ -137,9 +132,8 @@ class Unknown(Prior):
 def test_what_cannot_be_recorded_runs_as_it_is() -> None:
     said: list[str] = []
     eager, recorded, _ = pair("pompc_replay")
-    for agent in (eager, recorded):
-        agent.prior = Reading(None)  # pyright: ignore[reportArgumentType]
-        agent._policy_parts = agent._policy_parts._replace(prior=agent.prior)
+    for execution in (eager, recorded):
+        execution.agent.prior = Reading(None)  # pyright: ignore[reportArgumentType]
     recorded.record(TapeRecorder(), said.append)
     for number in range(WARM_UP + 3):
         same(update(recorded, number), update(eager, number))
@@ -147,7 +141,7 @@ def test_what_cannot_be_recorded_runs_as_it_is() -> None:
         "no CUDA graph of the update (operation not permitted when stream is capturing): going on "
         "without it"
     ]
-    recorded.prior = Unknown(None)  # pyright: ignore[reportArgumentType]
+    recorded.agent.prior = Unknown(None)  # pyright: ignore[reportArgumentType]
     recorded.record(TapeRecorder(), said.append)
     assert said[1:] == ["no CUDA graph of the update: Unknown is not recordable"]
 

@@ -16,15 +16,15 @@ from typing import Any
 
 import pytest
 import torch
-
-# the helpers in tests/, which pytest puts on the path and pyright does not
-from support.agents import build, named_parameters  # pyright: ignore[reportMissingImports]
+from support.agents import build, named_parameters, update
 from torch import Tensor
 
 from baselines import bmpc, tdmpc2, tdmpc_square
 from mppi_zoo.agent.agent import POMPCAgent
-from mppi_zoo.core.types import Batch, EnvSpec, Gaussian, PlanNoise, UpdateNoise
+from mppi_zoo.agent.execution import Execution
+from mppi_zoo.core.types import Batch, EnvSpec, Gaussian, UpdateNoise
 from mppi_zoo.planning.mppi import PlanIteration
+from mppi_zoo.planning.mppi_noise import MPPINoise
 from mppi_zoo.training.reanalysis import Reanalysis
 
 TOLERANCE = 1e-9
@@ -234,9 +234,9 @@ def update_noise(case: Case, used: int) -> tuple[UpdateNoise, dict[str, Tensor]]
     return noise, draws
 
 
-def random_plan_noise(case: Case, states: int) -> PlanNoise:
+def random_plan_noise(case: Case, states: int) -> MPPINoise:
     drawn = case.samples - case.policy_samples
-    return PlanNoise(
+    return MPPINoise(
         policy=normal(case.horizon, states, case.policy_samples, case.action_dim),
         candidates=0.5 * normal(case.iterations, case.horizon, states, drawn, case.action_dim),
         terminal=normal(case.iterations, states, case.samples, case.action_dim),
@@ -246,7 +246,7 @@ def random_plan_noise(case: Case, states: int) -> PlanNoise:
     )
 
 
-def reference_plan_draws(case: Case, noise: PlanNoise) -> dict[str, Tensor]:
+def reference_plan_draws(case: Case, noise: MPPINoise) -> dict[str, Tensor]:
     """The references plan for one state, or with the batch axis elsewhere (BMPC)."""
     draws = {"eps_prior": noise.policy, "noise": noise.candidates.transpose(1, 2)}
     draws |= {"eps_terminal": noise.terminal, "heads": noise.heads, "exponential": noise.pick}
@@ -292,7 +292,7 @@ def compare_update(
 
     critic.target = target  # the agent reports only the targets' mean
     noise, draws = update_noise(case, case.horizon + (case.member == "tdmpc2"))
-    figures = agent.update(batch, 0, noise, pretraining=pretraining)
+    figures = update(agent, batch, noise, pretraining=pretraining)
     options = {"pretrain": True} if pretraining else {}
     info = reference.update(reference_batch(batch), draws, **options)
 
@@ -337,17 +337,18 @@ def compare_plan(
     previous: Tensor | None = None,
     explore: bool = False,
     replanning: bool = False,
-) -> tuple[PlanNoise, Tensor, Any]:
+) -> tuple[MPPINoise, Tensor, Any]:
     """One plan for observations [B, O]: the draws, the states [B] that it decides, the result."""
     warm = previous
     if warm is not None:
         warm = warm.transpose(0, 1) if case.batched_plans else warm.unsqueeze(1)
     bounds = agent.replan_log_std_bounds if replanning else None
-    z, model = agent.world_model.encode(obs), agent.planning_model(bounds)
+    z, model = agent.world_model.encode(obs), agent.view(agent.networks, bounds)
+    planner: Any = agent.planner
     for _ in range(50):
         noise, seen = random_plan_noise(case, len(obs)), []
         options: Any = {"warm_start": warm, "greedy": not explore}
-        result = agent.planner.plan(z, model, noise, **options, on_iteration=seen.append)
+        result = planner.plan(z, model, noise, **options, on_iteration=seen.append)
         clear = ~undecided(case, seen)
         if clear.float().mean() >= 0.5:
             break
@@ -400,8 +401,9 @@ def compare_reanalysis(agent: POMPCAgent, reference: Any, case: Case, batch: Bat
     stored = reference_batch(batch)
     mu, std = reference.reanalyze(stored, reference_plan_draws(case, noise))
 
-    replanner: Any = agent
-    replanner.draw_plan_noise = lambda *_: noise
+    drawing: Any = agent
+    drawing.draw_plan_noise = lambda *_: noise
+    replanner = Execution(agent)
     replay: Any = Written()
     unused = torch.Generator()
     assert Reanalysis().refresh(replanner, replay, batch, 9, unused) is batch

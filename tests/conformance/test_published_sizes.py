@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from support.agents import MEMBERS, build, random_batch
+from support.agents import MEMBERS, build, random_batch, update
 
 from mppi_zoo.config import gin_config as config
-from mppi_zoo.core.types import EnvSpec
+from mppi_zoo.core.types import EnvSpec, NetworkSizes
 from mppi_zoo.networks.critic import QCritic
 from mppi_zoo.networks.policy import SquashedGaussian
 from mppi_zoo.networks.world_model import WorldModel
+from mppi_zoo.planning.mppi import MPPIPlanner
 
 SPEC = EnvSpec(24, 6, 500)
 COUNTS = {
@@ -33,24 +34,25 @@ def test_parameter_counts(scale: str) -> None:
     )
     with torch.device("meta"):
         model = model_class(SPEC)
-        critic = critic_class(SPEC, model.latent_dim, mlp_dim=model.mlp_dim)
-        policy = policy_class(SPEC, model.latent_dim, mlp_dim=model.mlp_dim)
+        sizes = NetworkSizes(model.latent_dim, SPEC.action_dim, model.mlp_dim)
+        critic, policy = critic_class(sizes), policy_class(sizes)
     counted = (p for part in (model, critic, policy) for p in part.parameters() if p.requires_grad)
     assert sum(p.numel() for p in counted) == COUNTS[scale]
 
 
 def test_bmpc_has_two_heads_of_state_values() -> None:
-    assert build("bmpc_equiv", SPEC, small=False).parameter_count() == 3_207_739
+    assert build("bmpc_equiv", SPEC, small=False).parts.parameter_count() == 3_207_739
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("member", MEMBERS)
 def test_plan_and_update_at_the_published_size(member: str) -> None:
     agent = build(member, SPEC, small=False, dtype=torch.float32)
-    assert (agent.planner.samples, agent.planner.elites) == (512, 64)
+    planner = agent.planner
+    assert isinstance(planner, MPPIPlanner) and (planner.samples, planner.elites) == (512, 64)
     generator = torch.Generator().manual_seed(0)
     batch = random_batch(SPEC, batch=256, dtype=torch.float32)
-    figures = agent.update(batch, 0, agent.draw_update_noise(batch, generator))
+    figures = update(agent, batch, agent.draw_update_noise(batch, generator))
     assert all(torch.isfinite(figure) for figure in figures.values())
     result = agent.act(batch.obs[0, :1], agent.draw_plan_noise(1, generator))
     assert result.action.shape == (1, 6) and result.action.abs().max() <= 1

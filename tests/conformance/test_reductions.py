@@ -15,11 +15,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.agents import build, named_parameters, random_batch
+from support.agents import build, named_parameters, policy_step, random_batch, update
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
 from mppi_zoo.agent.agent import POMPCAgent
+from mppi_zoo.agent.execution import Execution
 from mppi_zoo.core.rng import generator_for, numpy_generator_for
 from mppi_zoo.core.types import Batch, EnvSpec, Gaussian, UpdateNoise
 from mppi_zoo.objective.scale import OwnScale
@@ -68,7 +69,7 @@ def run_updates(agent: POMPCAgent, count: int = 3, seed: int = 0) -> Trace:
     for number in range(count):
         batch = random_batch(agent.spec, BATCH, WINDOW, seed=seed + number)
         noise = agent.draw_update_noise(batch, generator)
-        losses.append(agent.update(batch, number, noise)["policy_loss"])
+        losses.append(update(agent, batch, noise, number)["policy_loss"])
     state = {}
     for name, parameter in named_parameters(agent):
         state[name] = parameter.detach()
@@ -261,7 +262,7 @@ def check_policy_step(case: Case, expected: Tensor, scale: float | None) -> None
     """Loss, gradient and running scale of one policy step."""
     parameters = list(case.agent.policy.parameters())
     gradients = torch.autograd.grad(expected, parameters)
-    figures = case.agent.update_policy(case.zs, case.batch, 0, case.noise)
+    figures = policy_step(case.agent, case.zs, case.batch, case.noise)
     assert float(figures["policy_loss"]) == pytest.approx(
         float(expected.detach()), rel=1e-9, abs=1e-9
     )
@@ -325,9 +326,9 @@ def updates_from_replay(
     for number in range(count):
         batch = replay.sample(BATCH, sampling)
         if reanalysis is not None:
-            batch = reanalysis.refresh(agent, replay, batch, number, planning)
+            batch = reanalysis.refresh(Execution(agent), replay, batch, number, planning)
         noise = agent.draw_update_noise(batch, drawing)
-        figures.append(agent.update(batch, number, noise))
+        figures.append(update(agent, batch, noise, number))
     return figures
 
 
@@ -364,13 +365,13 @@ def test_a_finite_lambda_is_not_bmpc() -> None:
     assert abs(float(losses[0] - losses[1])) > 1e-6
 
 
-def policy_step(agent: POMPCAgent, policy: dict[str, Tensor], zs: Tensor, batch: Batch) -> Trace:
+def step_from(agent: POMPCAgent, policy: dict[str, Tensor], zs: Tensor, batch: Batch) -> Trace:
     """One policy step from given policy parameters, latents, batch and noise."""
     agent.policy.load_state_dict(policy)
     generator = torch.Generator().manual_seed(5)
     noise = agent.draw_update_noise(batch, generator_for(0, "update"))
     epsilon = torch.randn(noise.policy.shape, generator=generator, dtype=torch.float64)
-    figures = agent.update_policy(zs, batch, 0, noise._replace(policy=epsilon))
+    figures = policy_step(agent, zs, batch, noise._replace(policy=epsilon))
     state = {n: p.detach().clone() for n, p in agent.policy.named_parameters()}
     for name, parameter in agent.policy.named_parameters():
         assert parameter.grad is not None
@@ -383,7 +384,7 @@ def test_lambda_infinite_never_reads_the_critic() -> None:
     policy = {name: value.clone() for name, value in bmpc.policy.state_dict().items()}
     batch = random_batch(SPEC, BATCH, WINDOW)
     zs = bmpc.world_model.encode(batch.obs).detach()
-    reference = policy_step(bmpc, policy, zs, batch)
+    reference = step_from(bmpc, policy, zs, batch)
     infinite = "KLObjective.lam=@Infinite()"
     others = [
         make("pompc_v", infinite, seed=3),
@@ -396,7 +397,7 @@ def test_lambda_infinite_never_reads_the_critic() -> None:
             for parameter in part.parameters():
                 parameter.fill_(math.nan)
     for other in others:
-        assert_identical(policy_step(other, policy, zs, batch), reference)
+        assert_identical(step_from(other, policy, zs, batch), reference)
 
 
 @FEW
@@ -469,7 +470,7 @@ def test_the_gate_drops_the_prior_up_to_a_scale_of_two(scale: float) -> None:
     steps = []
     for lam in (0.0, 1.0):
         c = case("tdmpc_square_equiv", 0, scale, 3, f"KLObjective.lam={lam}")
-        c.agent.update_policy(c.zs, c.batch, 0, c.noise)
+        policy_step(c.agent, c.zs, c.batch, c.noise)
         steps.append([p.grad for p in c.agent.policy.parameters()])
     same = all(torch.equal(a, b) for a, b in zip(*steps, strict=True))
     assert same == (scale < 2)
@@ -531,7 +532,7 @@ def direction(name: str, lam: str, seed: int) -> Tensor:
     member, *params = LIMIT_MEMBERS[name]
     params = [*params, "KLObjective.alpha=0.0", f"KLObjective.lam={lam}"]
     c = case(member, seed, 3.0, 3, *params)
-    c.agent.update_policy(c.zs, c.batch, 0, c.noise)
+    policy_step(c.agent, c.zs, c.batch, c.noise)
     flat = torch.cat([p.grad.flatten() for p in c.agent.policy.parameters() if p.grad is not None])
     assert float(flat.norm()) > 0
     return flat / flat.norm()

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from support.agents import build, random_batch
+from support.agents import build, random_batch, update
 from torch import Tensor
 
 from mppi_zoo.agent.actor import Actor
+from mppi_zoo.agent.execution import Execution
 from mppi_zoo.core.math import gaussian_kl
 from mppi_zoo.core.types import EnvSpec, Gaussian
 from mppi_zoo.objective.prior import LaggedPrior, LearnedPrior
@@ -42,10 +43,10 @@ def test_the_lagged_prior_follows_the_policy() -> None:
             parameter.add_(0.1 * torch.randn_like(parameter))
     before, _ = parameters()
     noise = agent.draw_update_noise(batch, generator())
-    agent.update(batch, 0, noise, pretraining=True)
+    update(agent, batch, noise, pretraining=True)
     assert all(torch.equal(a, b) for a, b in zip(before, parameters()[0], strict=True))
     for number in range(2):
-        agent.update(batch, 0, agent.draw_update_noise(batch, generator(number)))
+        update(agent, batch, agent.draw_update_noise(batch, generator(number)))
         after, policy = parameters()
         for old, new, online in zip(before, after, policy, strict=True):
             torch.testing.assert_close(new, old + 0.01 * (online - old), rtol=0, atol=1e-14)
@@ -60,7 +61,7 @@ def test_the_learned_prior_is_fitted_at_the_latents_of_its_plans() -> None:
     with torch.no_grad():
         zs = agent.world_model.rollout(agent.world_model.encode(batch.obs[0]), batch.action)
         kl = gaussian_kl(batch.plan, prior.head.dist(zs[:-1])).mean(-1) * batch.planned
-    figures = agent.update(batch, 0, agent.draw_update_noise(batch, generator()))
+    figures = update(agent, batch, agent.draw_update_noise(batch, generator()))
     expected = sum(0.5**t * kl[t].mean() for t in range(3)) / 3
     torch.testing.assert_close(figures["prior_loss"], expected, rtol=1e-12, atol=0)
 
@@ -71,7 +72,10 @@ def test_the_learned_prior_is_fitted_at_the_latents_of_its_plans() -> None:
 def test_an_episode_begins_without_a_plan() -> None:
     """The plans' memory is kept for each environment and forgotten for those that begin anew."""
     agent = build("tdmpc2_equiv", SPEC)
-    actor, obs = Actor(agent, 3, generator()), np.random.default_rng(0).normal(size=(3, 5))
+    actor, obs = (
+        Actor(Execution(agent), 3, generator()),
+        np.random.default_rng(0).normal(size=(3, 5)),
+    )
     result = actor.act(obs, greedy=False).result
     begun = np.array([False, True, False])
     actor.reset(begun)

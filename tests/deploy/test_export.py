@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from support.agents import build
+from support.agents import build_execution
 
 from mppi_zoo.core.types import EnvSpec
 from mppi_zoo.deploy import export
@@ -42,20 +42,21 @@ def test_plain_torch_gives_the_agents_numbers(
     tmp_path: Path, member: str, precision: str, episodic: bool
 ) -> None:
     spec = EnvSpec(5, 2, 100, episodic)
-    params = ("iterations=2", f"POMPCAgent.planning_precision=@{precision}")
-    agent = build(member, spec, *params, dtype=torch.float32)
+    params = ("iterations=2", f"Execution.planning_precision=@{precision}")
+    execution = build_execution(member, spec, *params, dtype=torch.float32)
+    agent = execution.agent
     with torch.no_grad():  # constant rewards and values would make all candidates alike
         for net in (agent.world_model.reward_net, agent.critic.online):
             list(net.parameters())[-2].normal_(0.0, 0.5)
     obs, plan = torch.randn(1, 5), torch.zeros(3, 1, 2)
     torch.save((obs, plan), tmp_path / "inputs.pt")
-    export.save(agent, tmp_path)
+    export.save(execution, tmp_path)
     subprocess.run([sys.executable, "-c", PLAIN, str(tmp_path)], check=True, cwd=tmp_path)
 
     expected = [agent.policy_action(obs)]
     for seed in range(2):
         torch.manual_seed(seed)
-        result = agent.act(obs, agent.draw_plan_noise(1, None), warm_start=plan, greedy=True)
+        result = execution.act(obs, agent.draw_plan_noise(1, None), warm_start=plan, greedy=True)
         plan = result.mean
         expected += [result.action, plan]
     for ours, reference in zip(torch.load(tmp_path / "results.pt"), expected, strict=True):
@@ -63,7 +64,7 @@ def test_plain_torch_gives_the_agents_numbers(
 
 
 def test_a_compiled_agent_is_refused(tmp_path: Path) -> None:
-    agent = build("tdmpc2_equiv", EnvSpec(5, 2, 100))
-    agent.compile()
+    execution = build_execution("tdmpc2_equiv", EnvSpec(5, 2, 100))
+    execution.compile()
     with pytest.raises(ValueError, match="uncompile"):
-        export.save(agent, tmp_path)
+        export.save(execution, tmp_path)

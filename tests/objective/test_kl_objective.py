@@ -16,21 +16,19 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.agents import build, random_batch
+from support.agents import build, policy_step, random_batch
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
 from mppi_zoo.core.math import HALF_LOG_2PI, action_mean, action_sum, gaussian_entropy
 from mppi_zoo.core.optim import ClippedAdam
-from mppi_zoo.core.types import Batch, EnvSpec, Gaussian, PolicySample
+from mppi_zoo.core.types import Batch, EnvSpec, Gaussian, NetworkSizes, PolicySample
 from mppi_zoo.networks.policy import ClippedGaussian, SquashedGaussian, textbook_entropy
 from mppi_zoo.objective.divergence import (
-    AdvantageWeights,
     AnalyticKL,
     AnalyticKLFromPrior,
     CrossEntropySample,
     SampledKL,
-    SoftmaxValueWeights,
 )
 from mppi_zoo.objective.kl_objective import KLObjective, ObjectiveTerms
 from mppi_zoo.objective.kl_weight import (
@@ -44,6 +42,7 @@ from mppi_zoo.objective.kl_weight import (
     as_kl_weight,
 )
 from mppi_zoo.objective.prior import LearnedPrior, PriorParts, forward_kl, reverse_kl
+from mppi_zoo.objective.sample_weights import AdvantageWeights, SoftmaxValueWeights
 from mppi_zoo.objective.scale import RunningScale, UnitScale
 
 SPEC = EnvSpec(5, 2, 500)
@@ -131,7 +130,7 @@ def test_analytic_kl_vanishes_at_the_prior(
 
 def head_sample(mean: Tensor, log_std: Tensor) -> tuple[PolicySample, list[Tensor], Tensor]:
     """The clipped head at one latent under all quadrature nodes; its leaves; the weights."""
-    head = ClippedGaussian(SPEC, 3, 8, (-12.0, 4.0)).double()
+    head = ClippedGaussian(NetworkSizes(3, SPEC.action_dim, 8), (-12.0, 4.0)).double()
     noise, weights = quadrature(2)
     z = torch.zeros(len(noise), 1, 3, dtype=torch.float64)
     leaf = torch.cat([torch.atanh(mean), torch.atanh((log_std + 4) / 8)]).requires_grad_()
@@ -191,7 +190,7 @@ def test_textbook_entropy_averages_to_the_entropy_of_the_action(
     mean: Tensor, log_std: Tensor
 ) -> None:
     # of a squashed Gaussian: the entropy before the squash plus E ln(1 - a^2)
-    head = SquashedGaussian(SPEC, 3, 8, (-12.0, 4.0)).double()
+    head = SquashedGaussian(NetworkSizes(3, SPEC.action_dim, 8), (-12.0, 4.0)).double()
     nodes, shares = quadrature(1, 60)
     z = torch.zeros(len(nodes), 3, dtype=torch.float64)
     last = list(head.net)[-1]
@@ -315,7 +314,7 @@ def test_dual_variable_holds_the_target() -> None:
         terms = problem.terms(objective, mean, log_std)
         terms.loss.backward()
         adam.step()
-        budget.observe(terms.divergence.detach().mean())
+        budget.adapt(terms.divergence.detach().mean())
     policy = Normal(mean.detach(), log_std.detach().exp())
     assert float(kl_divergence(policy, Normal(*prior)).sum()) == pytest.approx(target, rel=1e-3)
     # and lambda is the multiplier whose maximiser has that divergence, found by bisection
@@ -335,7 +334,7 @@ def test_dual_variable_holds_the_target() -> None:
 def test_dual_variable_follows_its_rule(initial: float, lr: float, seen: list[float]) -> None:
     budget, eta = KLBudget(0.5, initial, lr).double(), math.log(initial)
     for divergence in seen:
-        budget.observe(tensor(divergence))
+        budget.adapt(tensor(divergence))
         eta = min(max(eta + lr * (divergence - 0.5), math.log(1e-4)), math.log(1e4))
         lam = float(budget.lam(0))
         assert lam == pytest.approx(math.exp(eta), rel=1e-5)
@@ -355,7 +354,7 @@ def test_the_dual_variable_sees_the_raw_divergence() -> None:
     with torch.no_grad():
         policy = agent.policy.dist(zs[:-1])
     raw = float(kl_divergence(Normal(*policy), Normal(*batch.plan)).mean())
-    agent.update_policy(zs, batch, 0, noise)
+    policy_step(agent, zs, batch, noise)
     assert float(agent.objective.lam.lam(0).log()) == pytest.approx(0.5 * (raw - 0.7), rel=1e-9)
 
 
@@ -451,7 +450,7 @@ batches = st.lists(st.floats(-1e4, 1e4), min_size=2, max_size=40).map(tensor)
 def test_running_scale(seen: list[Tensor], rate: float) -> None:
     scale, expected = RunningScale(rate).double(), 1.0
     for values in seen:
-        scale.update(values)
+        scale.value.copy_(scale.moved(scale.value, values))
         p5, p95 = np.percentile(values.numpy(), [5, 95])
         expected += rate * (max(p95 - p5, 1.0) - expected)
         assert float(scale.value) == pytest.approx(expected, rel=1e-9)
@@ -478,15 +477,16 @@ def test_sample_weights(value: Tensor, baseline: Tensor) -> None:
 # --- property 8 --------------------------------------------------------------------------------
 
 LATENT = 4
+SIZES = NetworkSizes(LATENT, SPEC.action_dim, 8)
 
 
 def learned_prior(fit_kl: Callable[[Gaussian, Gaussian], Tensor], **kwargs: Any) -> LearnedPrior:
-    policy = ClippedGaussian(SPEC, LATENT, 8)
+    policy = ClippedGaussian(SIZES)
 
     def never(obs: Tensor) -> Gaussian:
         raise AssertionError("a learned prior plans nothing")
 
-    parts = PriorParts(SPEC, LATENT, 8, policy, never, 0.5)
+    parts = PriorParts(SIZES, policy, never, 0.5)
     return LearnedPrior(parts, fit_kl, **kwargs).double()
 
 

@@ -19,8 +19,10 @@ from support.agents import build
 from torch import Tensor
 
 from mppi_zoo.core.rng import generator_for
-from mppi_zoo.core.types import EnvSpec, PlanningModel, PlanNoise, PlanResult, Step
+from mppi_zoo.core.types import EnvSpec, Step
+from mppi_zoo.planning.base import PlanningModel, PlanResult
 from mppi_zoo.planning.mppi import MPPIPlanner, PlanIteration
+from mppi_zoo.planning.mppi_noise import MPPINoise
 
 GAMMA = 0.9
 ACTION = 2
@@ -59,12 +61,12 @@ def start(seed: int, batch: int = 3) -> Tensor:
     return torch.randn(batch, ACTION, generator=generator, dtype=torch.float64)
 
 
-def draws(planner: MPPIPlanner, seed: int, batch: int = 3) -> PlanNoise:
+def draws(planner: MPPIPlanner, seed: int, batch: int = 3) -> MPPINoise:
     return planner.draw_noise(batch, ACTION, 5, generator_for(seed, "plan"), torch.float64)
 
 
 def run(
-    planner: MPPIPlanner, model: PlanningModel, z: Tensor, noise: PlanNoise, **options: Any
+    planner: MPPIPlanner, model: PlanningModel, z: Tensor, noise: MPPINoise, **options: Any
 ) -> tuple[PlanResult, list[PlanIteration]]:
     seen: list[PlanIteration] = []
     return planner.plan(z, model, noise, on_iteration=seen.append, **options), seen
@@ -112,9 +114,9 @@ def test_permuting_samples_changes_nothing(seed: int, horizon: int) -> None:
     assert_same(run(mppi, WAVY, z, noise)[0], run(mppi, WAVY, z, permuted)[0])
 
 
-def part_of_batch(noise: PlanNoise, row: int) -> PlanNoise:
+def part_of_batch(noise: MPPINoise, row: int) -> MPPINoise:
     one = slice(row, row + 1)
-    return PlanNoise(
+    return MPPINoise(
         policy=noise.policy[:, one],
         candidates=noise.candidates[:, :, one],
         terminal=noise.terminal[:, one],
@@ -423,7 +425,7 @@ def test_elites_are_picked_by_their_weights() -> None:
     states = 4000
     noise, z = draws(mppi, 0, 1), start(0, 1)
     # one plan, drawn 4000 times: the same state and noise with fresh draws of the pick
-    many = PlanNoise(
+    many = MPPINoise(
         policy=noise.policy.expand(-1, states, -1, -1),
         candidates=noise.candidates.expand(-1, -1, states, -1, -1),
         terminal=noise.terminal.expand(-1, states, -1, -1),

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
 
+import gin
 import numpy as np
 import torch
 from torch import Tensor
 
 from mppi_zoo.agent.agent import POMPCAgent
+from mppi_zoo.agent.execution import Execution
+from mppi_zoo.agent.losses import ModelTerms
 from mppi_zoo.agent.official import named_parameters
 from mppi_zoo.config import gin_config as config
-from mppi_zoo.core.types import Batch, EnvSpec, Gaussian
+from mppi_zoo.core.types import Batch, EnvSpec, Gaussian, UpdateNoise
 
 # where the tests that compare numbers compute: MPPI_ZOO_DEVICE=cuda on a machine with a GPU
 DEVICE = os.environ.get("MPPI_ZOO_DEVICE", "cpu")
@@ -58,7 +63,35 @@ def build(
     """The member's shipped file with small sizes and further bindings."""
     torch.manual_seed(seed)
     experiment = config.parse([member], [*(SMALL if small else ()), *params])
-    return experiment.agent(spec, dtype=dtype, device=device)
+    return experiment.agent(spec, dtype=dtype, device=device, seed=seed)
+
+
+def build_execution(member: str, spec: EnvSpec, *params: str, **options: Any) -> Execution:
+    """What runs the agent of :func:`build`."""
+    agent = build(member, spec, *params, **options)
+    return gin.get_configurable(Execution)(agent)
+
+
+def update(
+    agent: POMPCAgent, batch: Batch, noise: UpdateNoise, step: int = 0, pretraining: bool = False
+) -> dict[str, Tensor]:
+    """The agent's update with lambda's weights at an agent step."""
+    return agent.update(batch, agent.objective.lam.weights(step), noise, pretraining)
+
+
+def policy_step(
+    agent: POMPCAgent, zs: Tensor, batch: Batch, noise: UpdateNoise
+) -> dict[str, Tensor]:
+    """The agent's update from latents zs [T+1, B, Z]: its model stands still."""
+    changed: Any = agent
+    before = agent.model_loss, agent.optimizers
+    still = SimpleNamespace(step=lambda loss: loss)
+    changed.model_loss = lambda *_: ModelTerms(zs.new_zeros(()), zs, {})
+    changed.optimizers = SimpleNamespace(model=still, policy=agent.optimizers.policy)
+    try:
+        return update(agent, batch, noise)
+    finally:
+        changed.model_loss, changed.optimizers = before
 
 
 @torch.no_grad()

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import gin
 import numpy as np
 import torch
 from support.agents import DEVICE, build, load_parameters
 from torch import Tensor
 
 from mppi_zoo.agent.agent import POMPCAgent
-from mppi_zoo.core.types import Batch, EnvSpec, Gaussian, PlanNoise, UpdateNoise
+from mppi_zoo.agent.execution import Execution
+from mppi_zoo.core.types import Batch, EnvSpec, Gaussian, UpdateNoise
 from mppi_zoo.planning.mppi import PlanIteration
+from mppi_zoo.planning.mppi_noise import MPPINoise
 
 PRECISION = {"f64": (torch.float64, 1e-9), "f32": (torch.float32, 1e-4)}
 LOG_PROB, WITH_LOG_PROB = 2e-6, 1e-7
@@ -87,6 +91,9 @@ class Golden:
         load_parameters(agent, self.arrays, "param.")
         return agent
 
+    def execution(self, kind: str) -> Execution:
+        return gin.get_configurable(Execution)(self.agent(kind))
+
     def batch(self, prefix: str) -> Batch:
         action = self[prefix + "in.action"]
         reward = self[prefix + "in.reward"].squeeze(-1)
@@ -123,7 +130,7 @@ class Golden:
         )
 
 
-def _plan_noise(golden: Golden, prefix: str, batch: int, action_dim: int) -> PlanNoise:
+def _plan_noise(golden: Golden, prefix: str, batch: int, action_dim: int) -> MPPINoise:
     """The recorded draws; arrays of the single-state programs get their batch axis here."""
 
     def draw(name: str, batched_ndim: int, axis: int) -> Tensor | None:
@@ -149,7 +156,7 @@ def _plan_noise(golden: Golden, prefix: str, batch: int, action_dim: int) -> Pla
     action = draw("eps_action", 2, 0)
     if action is None:
         action = policy.new_zeros(1, action_dim)
-    return PlanNoise(
+    return MPPINoise(
         policy=policy,
         candidates=candidates,
         terminal=terminal,
@@ -159,8 +166,9 @@ def _plan_noise(golden: Golden, prefix: str, batch: int, action_dim: int) -> Pla
     )
 
 
-def check_plan(golden: Golden, agent: POMPCAgent, case: str) -> None:
-    prefix = f"{case}."
+def check_plan(golden: Golden, execution: Execution, case: str) -> None:
+    agent, prefix = execution.agent, f"{case}."
+    planner: Any = agent.planner
     obs = golden[prefix + "in.obs"]
     batch, action_dim = obs.shape[0], agent.spec.action_dim
     noise = _plan_noise(golden, prefix, batch, action_dim)
@@ -168,9 +176,9 @@ def check_plan(golden: Golden, agent: POMPCAgent, case: str) -> None:
     warm = golden[prefix + "in.prev_mean"].reshape(agent.planner.horizon, -1, action_dim)
     replanning = case == "reanalyze"
     bounds = agent.replan_log_std_bounds if replanning else None
-    result = agent.planner.plan(
+    result = planner.plan(
         agent.world_model.encode(obs),
-        agent.planning_model(bounds),
+        execution.planning_model(bounds),
         noise,
         warm_start=warm if "warm" in case else None,
         greedy="train" not in case,

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from support.agents import build, random_batch
+from support.agents import build_execution, random_batch
 
-from mppi_zoo.agent.agent import POMPCAgent
+from mppi_zoo.agent.execution import Execution
 from mppi_zoo.cli import main as run
 from mppi_zoo.compute import cuda_graphs
 from mppi_zoo.core.types import Batch, EnvSpec
@@ -32,9 +32,10 @@ def on_gpu(batch: Batch) -> Batch:
     return cuda_graphs.mapped(batch, lambda tensor: tensor.cuda())
 
 
-def step(agent: POMPCAgent, batch: Batch, draws: torch.Generator, number: int):
-    figures = agent.update(batch, number, agent.draw_update_noise(batch, draws))
-    result = agent.act(batch.obs[0, :2], agent.draw_plan_noise(2, draws))
+def step(execution: Execution, batch: Batch, draws: torch.Generator, number: int):
+    agent = execution.agent
+    figures = execution.update(batch, number, agent.draw_update_noise(batch, draws))
+    result = execution.act(batch.obs[0, :2], agent.draw_plan_noise(2, draws))
     return figures, result
 
 
@@ -43,35 +44,36 @@ def step(agent: POMPCAgent, batch: Batch, draws: torch.Generator, number: int):
 @pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_graphs_equal_eager(member: str, compiled: bool) -> None:
     dtype = torch.float32
-    eager, recorded = (build(member, SPEC, dtype=dtype, device="cuda") for _ in range(2))
+    eager, recorded = (build_execution(member, SPEC, dtype=dtype, device="cuda") for _ in range(2))
     if compiled:
         eager.compile()
         recorded.compile()
-    recorded.record(cuda_graphs.CudaRecorder(eager.device), refuse)
+    recorded.record(cuda_graphs.CudaRecorder(eager.agent.device), refuse)
     draws = [torch.Generator("cuda").manual_seed(0) for _ in range(2)]
     batch = on_gpu(random_batch(SPEC, dtype=dtype, terminations=True))
     for number in range(cuda_graphs.WARM_UP + 3):
         (one, plan), (two, other) = (
-            step(agent, batch, g, number) for agent, g in zip((eager, recorded), draws, strict=True)
+            step(execution, batch, g, number)
+            for execution, g in zip((eager, recorded), draws, strict=True)
         )
         torch.testing.assert_close(two, one, rtol=1e-6, atol=1e-6)
         torch.testing.assert_close(other.mean, plan.mean, rtol=1e-5, atol=1e-5)
-    assert recorded._run_update.count == 1 and recorded._run_plan.count == 1
+    assert recorded.graphs() == (1, 1)
 
 
 @needs_gpu
 @pytest.mark.usefixtures("unwatched")
 @pytest.mark.parametrize("recorded", [False, True])
 def test_plan_and_update_never_wait(recorded: bool) -> None:
-    agent = build("tdmpc2_equiv", SPEC, dtype=torch.float32, device="cuda")
+    execution = build_execution("tdmpc2_equiv", SPEC, dtype=torch.float32, device="cuda")
     draws = torch.Generator("cuda").manual_seed(0)
     batch = on_gpu(random_batch(SPEC, dtype=torch.float32))
     if recorded:
-        agent.record(cuda_graphs.CudaRecorder(agent.device), refuse)
+        execution.record(cuda_graphs.CudaRecorder(execution.agent.device), refuse)
     for number in range(cuda_graphs.WARM_UP + 2):
-        step(agent, batch, draws, number)
+        step(execution, batch, draws, number)
     torch.cuda.set_sync_debug_mode("error")  # it raises at whatever synchronises
-    step(agent, batch, draws, 9)
+    step(execution, batch, draws, 9)
 
 
 @pytest.mark.parametrize(

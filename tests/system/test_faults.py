@@ -181,7 +181,7 @@ def test_a_bad_update_is_reported_with_its_batch(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "run"
-    wild = ("--param", "POMPCAgent.lr=1e30")
+    wild = ("--param", "Optimizers.lr=1e30")
     assert run.main(command(out, MEMBER, TASK, *SMALL, *wild)) == FAULT
     said = capsys.readouterr().err
     (kept,) = (out / "faults").iterdir()

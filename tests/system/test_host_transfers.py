@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support.agents import build, random_batch
+from support.agents import build_execution, random_batch
 from support.meta_device import META, NothingWaits
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
 import mppi_zoo.agent.agent
 import mppi_zoo.core.rng
-from mppi_zoo.agent.agent import POMPCAgent
+from mppi_zoo.agent.execution import Execution
 from mppi_zoo.compute import transfer
 from mppi_zoo.config import gin_config as config
 from mppi_zoo.core.rng import generator_for
@@ -49,43 +49,46 @@ def moved(value: Any) -> Any:
 @pytest.fixture
 def meta(monkeypatch: pytest.MonkeyPatch) -> None:
     """What "meta" cannot do: draw, and Adam's own kernel."""
-    for module in (mppi_zoo.agent, mppi_zoo.generators):
+    for module in (mppi_zoo.agent.agent, mppi_zoo.core.rng):
         monkeypatch.setattr(
             module, "generator_for", lambda seed, purpose, device: generator_for(1, "")
         )
     monkeypatch.setattr(torch.optim.Adam, "step", lambda self: None)
 
 
-def agent_on_meta(member: str, *params: str) -> POMPCAgent:
-    return build(member, SPEC, "iterations=1", *params, dtype=torch.float32, device="meta")
+def execution_on_meta(member: str, *params: str) -> Execution:
+    return build_execution(
+        member, SPEC, "iterations=1", *params, dtype=torch.float32, device="meta"
+    )
 
 
 @pytest.mark.usefixtures("meta")
 @pytest.mark.parametrize("member", KINDS)
 def test_plan_and_update_never_wait(member: str) -> None:
-    short = ("POMPCAgent.planning_precision=@BFloat16Hidden",) if member == "boom_equiv" else ()
-    agent = agent_on_meta(member, *short, *(VARIANTS if member == "pompc_replay" else ()))
-    batch = random_batch(SPEC, terminations=True, dtype=torch.float32)
+    short = ("Execution.planning_precision=@BFloat16Hidden",) if member == "boom_equiv" else ()
+    execution = execution_on_meta(member, *short, *(VARIANTS if member == "pompc_replay" else ()))
+    agent, batch = execution.agent, random_batch(SPEC, terminations=True, dtype=torch.float32)
     generator = torch.Generator()
     update_noise = moved(agent.draw_update_noise(batch, generator))
     plan_noise = moved(agent.draw_plan_noise(7, generator))
     batch, obs = moved(batch), batch.obs[0, :7].to(META)
     with NothingWaits():
-        result = agent.act(obs, plan_noise, warm_start=plan_noise.policy[:, :, 0])
-        agent.replan(obs, plan_noise)
-        figures = agent.update(batch, 3, update_noise)
+        result = execution.act(obs, plan_noise, warm_start=plan_noise.policy[:, :, 0])
+        execution.replan(obs, plan_noise)
+        figures = execution.update(batch, 3, update_noise)
     assert result.action.device == META
     assert all(figure.device == META and figure.ndim == 0 for figure in figures.values())
 
 
 @pytest.mark.parametrize("member", KINDS)
 def test_draws_and_the_optimiser_never_wait(member: str) -> None:
-    agent, batch = build(member, SPEC, device="cpu"), random_batch(SPEC)
+    execution, batch = build_execution(member, SPEC, device="cpu"), random_batch(SPEC)
+    agent = execution.agent
     generator = torch.Generator().manual_seed(0)
-    agent.update(batch, 0, agent.draw_update_noise(batch, generator))  # makes Adam's state
+    execution.update(batch, 0, agent.draw_update_noise(batch, generator))  # makes Adam's state
     with NothingWaits(cpu_too=True):
-        agent.act(batch.obs[0, :1], agent.draw_plan_noise(1, generator))
-        agent.update(batch, 1, agent.draw_update_noise(batch, generator))
+        execution.act(batch.obs[0, :1], agent.draw_plan_noise(1, generator))
+        execution.update(batch, 1, agent.draw_update_noise(batch, generator))
 
 
 class Crossings:
@@ -148,7 +151,7 @@ def test_one_transfer_an_environment_step(
         replay = Replay(envs.spec, 400, horizon, 2, device=replay_device, batch_device="meta")
         with MetricsLogger(tmp_path, tensorboard=False) as logger:
             trainer = Trainer(
-                agent,
+                Execution(agent),
                 envs,
                 None,
                 replay,

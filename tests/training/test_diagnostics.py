@@ -10,15 +10,17 @@ import pytest
 import torch
 from support.agents import build, random_batch
 
+from mppi_zoo.agent.execution import Execution
 from mppi_zoo.cli import main as run
 from mppi_zoo.core.types import EnvSpec, Gaussian
+from mppi_zoo.planning.mppi import MPPIPlanner
 from mppi_zoo.training.diagnostics import (
     Diagnostics,
     first_planned,
     gradient_variance,
     kl_gradient,
     mean_value,
-    plan_figures,
+    plan_metrics,
     value_figures,
 )
 from mppi_zoo.training.evaluation import Episodes
@@ -92,12 +94,14 @@ def test_first_planned_keeps_planned_windows_only() -> None:
     assert torch.equal(kept.plan.mean[0], batch.plan.mean[0, rows])
 
 
-def test_plan_figures_are_within_their_bounds() -> None:
+def test_plan_metrics_are_within_their_bounds() -> None:
     agent = build("pompc_replay", SPEC)
     z = agent.world_model.encode(torch.randn(10, 5).double()).detach()
-    found = plan_figures(agent, z, generator())
+    found = plan_metrics(Execution(agent), z, generator())
     assert 0 <= found["elite_agreement"] <= 1 and 0 <= found["elite_policy_share"] <= 1
-    assert agent.planner.min_std <= found["planner_std"] <= agent.planner.max_std
+    planner = agent.planner
+    assert isinstance(planner, MPPIPlanner)
+    assert planner.min_std <= found["planner_std"] <= planner.max_std
     assert found["gradient_variance_planner"] > 0 and found["kl_to_fresh_planner"] > 0
 
 

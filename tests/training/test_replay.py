@@ -20,6 +20,7 @@ from support.agents import build
 from torch import Tensor
 
 from mppi_zoo.agent.agent import POMPCAgent
+from mppi_zoo.agent.execution import Execution
 from mppi_zoo.core.rng import generator_for, numpy_generator_for
 from mppi_zoo.core.types import Batch, EnvSpec, Gaussian
 from mppi_zoo.runs.row_log import Segment
@@ -393,11 +394,13 @@ def test_refresh(interval: int, count: int) -> None:
     reanalysis = Reanalysis(interval, count)
     for update in range(1, 2 * interval):
         if update % interval:
-            untouched = reanalysis.refresh(agent, replay, batch, update, generator_for(0, "plan"))
+            untouched = reanalysis.refresh(
+                Execution(agent), replay, batch, update, generator_for(0, "plan")
+            )
             assert untouched is batch
     assert all(torch.equal(before[name], column) for name, column in replay.columns.items())
 
-    fresh = reanalysis.refresh(agent, replay, batch, interval, generator_for(0, "plan"))
+    fresh = reanalysis.refresh(Execution(agent), replay, batch, interval, generator_for(0, "plan"))
     count = min(count, 9)
     # the plans of the stored states, from the zero mean and without exploration
     obs = batch.obs[:-1, :count].flatten(0, 1)
@@ -430,7 +433,7 @@ def test_windows_that_overlap_keep_whole_plans() -> None:
     agent, replay, _ = setting()
     batch = replay.sample(30, numpy_generator_for(0, "replay"))
     assert len(batch.index.unique()) < batch.index.numel()
-    fresh = Reanalysis(1, 30).refresh(agent, replay, batch, 1, generator_for(0, "plan"))
+    fresh = Reanalysis(1, 30).refresh(Execution(agent), replay, batch, 1, generator_for(0, "plan"))
     for row in batch.index.unique().tolist():
         here = batch.index == row
         same_mean = (fresh.plan.mean[here] == replay.columns["plan_mean"][row]).all(-1)
@@ -440,7 +443,10 @@ def test_windows_that_overlap_keep_whole_plans() -> None:
 
 def test_no_reanalysis() -> None:
     agent, replay, batch = setting()
-    assert NoReanalysis().refresh(agent, replay, batch, 10, generator_for(0, "plan")) is batch
+    assert (
+        NoReanalysis().refresh(Execution(agent), replay, batch, 10, generator_for(0, "plan"))
+        is batch
+    )
 
 
 @pytest.mark.parametrize("sizes", [(0, 20), (10, 0)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from support.agents import build
+from support.agents import build_execution
 
 from mppi_zoo.core.types import EnvSpec
 from mppi_zoo.training.options import TrainingOptions
@@ -11,16 +11,17 @@ from mppi_zoo.training.throughput import Speed, forecast, measure
 
 
 def test_measuring_leaves_the_agent_as_it_was() -> None:
-    agent = build("pompc_adaptive_fkl", EnvSpec(5, 2, 50))
+    execution = build_execution("pompc_adaptive_fkl", EnvSpec(5, 2, 50))
+    agent = execution.agent
     before = {k: v.clone() for k, v in agent.world_model.state_dict().items()}
     scale = agent.objective.value_scale.value.clone()
-    speed = measure(agent, num_envs=2, batch_size=8)
+    speed = measure(execution, num_envs=2, batch_size=8)
     assert speed.plan > 0 and speed.update > 0
     for name, tensor in agent.world_model.state_dict().items():
         assert torch.equal(tensor, before[name]), name
     assert torch.equal(agent.objective.value_scale.value, scale)
-    assert not agent.model_optimizer.adam.state_dict()["state"]
-    slower = measure(agent, num_envs=2, batch_size=8, states_per_update=1e4)
+    assert not agent.optimizers.model.adam.state_dict()["state"]
+    slower = measure(execution, num_envs=2, batch_size=8, states_per_update=1e4)
     assert slower.update > 100 * speed.update
 
 

@@ -1,0 +1,21 @@
+"""How the policy's loss moves its parameters: the update rule, a part of the agent."""
+
+from __future__ import annotations
+
+import gin
+from torch import Tensor
+
+from mppi_zoo.agent.losses import PolicyTerms
+from mppi_zoo.core.optim import ClippedAdam
+
+
+@gin.register
+class WeightedSum:
+    """One backward pass through gain and cost together, as lambda weighs them.
+
+    Another rule may differentiate ``terms.gain`` and ``terms.cost`` apart.
+    """
+
+    def step(self, terms: PolicyTerms, optimizer: ClippedAdam) -> dict[str, Tensor]:
+        """Move the optimiser's parameters once; returns metrics, 0-d each."""
+        return {"policy_grad_norm": optimizer.step(terms.loss)}

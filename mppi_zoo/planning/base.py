@@ -1,0 +1,101 @@
+"""What every planner is: it draws its own noise, plans, and says what it measures of itself.
+
+A planner is stateless and batched. It sees three functions of an agent (:class:`PlanningModel`)
+and never a network, so that an ensemble or a penalty is another model, not another planner.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from mppi_zoo.core.types import Gaussian, Step
+
+
+class PlanningModel(NamedTuple):
+    """All that a planner sees of an agent.
+
+    Attributes:
+        step: (z [..., Z], action [..., A]) -> Step; z may also be [B, 1, Z] for actions [B, n, A]
+            that all start there.
+        value: (z [B, N, Z], noise [B, N, A], heads [2]) -> terminal value [B, N].
+        propose: (z [B, P, Z] or [B, 1, Z], noise [B, P, A]) -> action [B, P, A] in [-1, 1].
+    """
+
+    step: Callable[[Tensor, Tensor], Step]
+    value: Callable[[Tensor, Tensor, Tensor], Tensor]
+    propose: Callable[[Tensor, Tensor], Tensor]
+
+
+class PlanResult(NamedTuple):
+    """What one call of a planner returns."""
+
+    action: Tensor  # [B, A] to be executed, in [-1, 1]
+    dist: Gaussian  # [B, A] the planner's distribution of the first action, P in docs/method.md
+    value: Tensor  # [B] score of the plan
+    mean: Tensor  # [H, B, A] the plan, the next call's warm start
+
+
+class Planner(abc.ABC):
+    """Base of all planners.
+
+    Attributes:
+        horizon: H, steps that a plan looks ahead; also the length of the training windows.
+        compiled: whether compiled code is in use.
+    """
+
+    horizon: int
+    compiled: bool = False
+
+    @abc.abstractmethod
+    def draw_noise(
+        self,
+        batch: int,
+        action_dim: int,
+        heads: int,
+        generator: torch.Generator | None,
+        dtype: torch.dtype = torch.float32,
+    ) -> Any:
+        """Every draw of one plan for ``batch`` states: a (named) tuple of tensors.
+
+        Args:
+            heads: E, critic heads from which the terminal value may be drawn.
+            generator: the source; torch's own where None.
+        """
+
+    @abc.abstractmethod
+    def plan(
+        self,
+        z: Tensor,
+        model: PlanningModel,
+        noise: Any,
+        *,
+        warm_start: Tensor | None = None,
+        greedy: bool = False,
+    ) -> PlanResult:
+        """Plan from latents z [B, Z]; a function of its arguments alone.
+
+        Args:
+            noise: from :meth:`draw_noise`.
+            warm_start: [H, B, A] the ``mean`` of the previous result; None or zeros at the first
+                step of an episode.
+            greedy: leave out the exploration noise (evaluation, re-analysis).
+        """
+
+    def examine(
+        self, z: Tensor, model: PlanningModel, noise: Any
+    ) -> tuple[PlanResult, dict[str, Tensor]]:
+        """A greedy plan from z [B, Z], and the planner's own metrics of it, 0-d each."""
+        return self.plan(z, model, noise, greedy=True), {}
+
+    def compile(self) -> None:
+        """Compile with ``torch.compile`` what a plan consists of; here nothing is."""
+        self.compiled = False
+
+    def uncompile(self) -> None:
+        """Back to eager execution."""
+        self.compiled = False
