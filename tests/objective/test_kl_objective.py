@@ -234,7 +234,8 @@ class Quadratic:
             return -0.5 * (self.curvature * (sample.action - self.centre).square()).sum(-1)
 
         weights = objective.lam.weights(0)
-        return objective(sample, self.prior, ANY_BATCH, weights, value, value)
+        scales = objective.statistics()
+        return objective(sample, self.prior, ANY_BATCH, weights, scales, value, value)
 
     def maximiser(self, lam: float) -> Gaussian:
         """P exp(Q/lam), normalised: precisions add up, means by their precisions."""

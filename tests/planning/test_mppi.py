@@ -162,6 +162,7 @@ def test_a_batch_in_pieces_is_the_whole_batch(
 
     if compiled:  # anything but `iterate` itself counts as such
         monkeypatch.setattr(mppi, "_iterate", counted)
+        monkeypatch.setattr(mppi, "compiled", True)
     noise, z = draws(mppi, 0, batch=7), start(0, batch=7)
     warm = torch.tanh(noise.policy[:, :, 0])
     whole = run(mppi, WAVY, z, noise, warm_start=warm)[0]
