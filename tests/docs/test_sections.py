@@ -25,6 +25,7 @@ NUMBER = r"\d+(?:\.\d+)?"
 NUMBERS = rf"{NUMBER}(?:(?:, and |, | and | or | to ){NUMBER})*"
 SECTIONS = re.compile(rf"\bsections? ({NUMBERS})(?:(?:'s)?,? propert(?:y|ies) ({NUMBERS}))?", re.I)
 FILE = re.compile(r"(?:^|[\s(\[\"'`])((?:\.\./)?(?:docs/)?)(\w+)\.md[`)]*,? $|\[(\w+), $")
+PROPERTIES_BEFORE = re.compile(rf"\bpropert(?:y|ies) ({NUMBERS}) \(\S+ $", re.I)
 PAPERS = r"(?:TD-MPC2|BMPC|TD-M\(PC\)(?:\^2|²)|BOOM|PO-MPC|et al\.|arXiv)"
 OF_A_PAPER = re.compile(rf"{PAPERS}[^()]{{0,40}}, $")
 PAPER_FOLLOWS = re.compile(rf" (?:of|in) (?:the )?{PAPERS}")
@@ -71,7 +72,8 @@ def citations(text: str, own: str | None = None) -> Iterator[Citation]:
             source = f"docs/{named[2] or named[3]}.md"
         elif OF_A_PAPER.search(before) or PAPER_FOLLOWS.match(after):
             source = ""
-        yield Citation(source, numbers(match[1]), numbers(match[2] or ""))
+        listed = match[2] or (named[1] if (named := PROPERTIES_BEFORE.search(before)) else "")
+        yield Citation(source, numbers(match[1]), numbers(listed))
 
 
 def headings(text: str) -> dict[str, str]:
@@ -136,6 +138,7 @@ def test_no_specification_outside_the_repository_is_cited() -> None:
         ("the planner (docs/method.md, section 4).", None),
         ("(docs/method.md, sections 2 and 5)", None),
         ("docs/method.md, section 7, properties 1 to 5: limits", None),
+        ("Properties 1 to 5 (docs/method.md, section 7): limits", None),
         ("[method](method.md), section 5.2", None),
         ("[method, section 5](method.md)", None),
         ("# TD-MPC2 (Hansen et al., ICLR 2024, sections 3 and appendix H)", None),
@@ -144,6 +147,8 @@ def test_no_specification_outside_the_repository_is_cited() -> None:
         ("(docs/method.md, section 12)", "has no section 12"),
         ("docs/method.md, sections 6 to 8", "has no section 8"),
         ("docs/method.md, section 7, property 11", "has no property 11"),
+        ("Properties 9 to 11 (docs/method.md, section 7)", "has no property 11"),
+        ("(docs/method.md, section 5.9)", "has no section 5.9"),
         ("BMPC leaves the hidden layers so (section 2)", "of what"),
         ("docs/humanoid_bench.md, section 3", "has no section 3"),
         ("docs/no_such_file.md, section 3", "does not exist"),
