@@ -113,6 +113,13 @@ def test_the_method_has_the_seven_sections() -> None:
     assert numbered == [str(n) for n in range(1, 8)]
 
 
+def test_the_method_lists_every_member() -> None:
+    text = (ROOT / METHOD).read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| [QV], E \d", text, flags=re.M)
+    members = {path.stem for path in ROOT.glob("gin/*.gin")} - {"base", "debug"}
+    assert sorted(rows) == sorted(members)
+
+
 def test_citations_lead_somewhere() -> None:
     wrong, cited = [], 0
     for path in sources():
