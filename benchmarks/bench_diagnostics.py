@@ -43,7 +43,7 @@ def main(scale: str = "scale/laptop") -> None:
         begun = time.perf_counter()
         planner, policy = evaluator.planner(agent, 0), evaluator.policy(agent, 0)
         evaluated = time.perf_counter()
-        Diagnostics(1).figures(agent, replay, 0, planner, policy)
+        Diagnostics(1).metrics(agent, replay, 0, planner, policy)
         diagnosed = time.perf_counter()
         share = (diagnosed - evaluated) / (evaluated - begun)
         print(

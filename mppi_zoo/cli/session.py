@@ -122,12 +122,13 @@ def train(
                 _tell_lost(checkpointer.restore(opened), progress)
             if changes:
                 progress.message(f"changed since the run began:\n{changes}")
-                resume.keep_config(folder, setup.operative, trainer.step)
-            others = run_folder.log_session(folder, trainer.step, command_line, str(setup.device))
+                resume.keep_config(folder, setup.operative, trainer.state.step)
+            step = trainer.state.step
+            others = run_folder.log_session(folder, step, command_line, str(setup.device))
             if others:
                 progress.message(f"not as when the run began: {'; '.join(others)}")
             more = "; it is finished: --steps N --force makes it longer" if trainer.finished else ""
-            progress.message(f"resumed at step {trainer.step:,}{more}")
+            progress.message(f"resumed at step {trainer.state.step:,}{more}")
         code = _to_the_end(trainer, checkpointer, stop)
     if code == DONE:
         _plot(folder, args.quiet)
@@ -150,7 +151,7 @@ def _to_the_end(trainer: Trainer, checkpointer: Checkpointer, stop: StopSignals)
         except Interrupted as signal:
             path = checkpointer.save()
             print(
-                f"stopped by {signal} at step {trainer.step}, checkpoint {path}; "
+                f"stopped by {signal} at step {trainer.state.step}, checkpoint {path}; "
                 f"go on with: {go_on}",
                 file=sys.stderr,
             )

@@ -49,7 +49,7 @@ def moved(value: Any) -> Any:
 @pytest.fixture
 def meta(monkeypatch: pytest.MonkeyPatch) -> None:
     """What "meta" cannot do: draw, and Adam's own kernel."""
-    for module in (mppi_zoo.agent, mppi_zoo.generators):
+    for module in (mppi_zoo.agent.agent, mppi_zoo.core.rng):
         monkeypatch.setattr(
             module, "generator_for", lambda seed, purpose, device: generator_for(1, "")
         )
@@ -161,7 +161,7 @@ def test_one_transfer_an_environment_step(
             )
             trainer.obs = envs.reset()
             with mode:
-                while trainer.pretraining_left == 0:
+                while trainer.state.pretraining_left == 0:
                     trainer.explore()
                 trainer.pretrain()
                 trainer.pretrain()
@@ -171,7 +171,7 @@ def test_one_transfer_an_environment_step(
                     trainer.advance()
                     assert crossings.to_host_calls == step
                     assert crossings.to_device_calls - begun <= most
-    assert trainer.updates == 5
+    assert trainer.state.updates == 5
 
 
 @pytest.mark.parametrize(
