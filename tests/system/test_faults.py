@@ -514,7 +514,7 @@ def test_a_renderer_that_fails_costs_the_video_only(
         raise OSError("no display")
 
     monkeypatch.setattr(envs.EpisodeVector, "render", render)
-    monkeypatch.setattr("mppi_zoo.cli.main.rendering_available", lambda: (True, ""))
+    monkeypatch.setattr("mppi_zoo.cli.setup.rendering_available", lambda: (True, ""))
     out = tmp_path / "run"
     arguments = command(out, MEMBER, TASK, *SMALL)
     for flag in ("--quiet", "--no-video"):
