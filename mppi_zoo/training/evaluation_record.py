@@ -35,16 +35,13 @@ class EvaluationRecord:
         if best:
             save_agent(self.folder / "checkpoints" / "best.pt", agent, step)
 
-    def video(self, step: int, planner: Episodes) -> None:
-        """Save the film of the first episode, if there is one; say why if it failed."""
+    def show(self, step: int, planner: Episodes, policy: Episodes) -> None:
+        """Save the film of the planner's first episode, if there is one; show the mean returns."""
         if planner.frames:
             path = self.folder / "videos" / f"evaluation_{step}.mp4"
             self.progress.message(save_video(path, planner.frames))
         if planner.no_film:
             self.progress.message(planner.no_film)
-
-    def tell(self, step: int, planner: Episodes, policy: Episodes) -> None:
-        """Show the mean returns."""
         self.progress.update(step, eval_return=planner.mean_return)
         self.progress.message(
             f"step {step}: evaluation return {planner.mean_return:.1f} with the planner, "

@@ -143,12 +143,11 @@ class Trainer:
 
     def advance(self) -> None:
         """Take a planned step in every environment, and make the updates due for it."""
-        # plan
         now = time.perf_counter()
         acted = self._plan()
         self.stopwatch.add("plan", now)
 
-        # step, into the replay; the plan is stored from where the replay is
+        # step; the plan is stored from the device that the replay is on
         on_host = self.replay.device.type == "cpu"
         self._take(acted.action, acted.plan if on_host else acted.result.dist)
 
@@ -183,8 +182,6 @@ class Trainer:
         """
         state, obs = self.state, self.obs
         assert obs is not None
-
-        # step
         now = time.perf_counter()
         next_obs, reward, terminated, truncated = self.envs.step(action)
         done = terminated | truncated
@@ -207,7 +204,6 @@ class Trainer:
         state.episode_return += reward
         state.episode_length += 1
 
-        # begin what comes next
         self.obs = next_obs
         if done.any():
             self._finish_episodes(done)
@@ -240,14 +236,12 @@ class Trainer:
         agent, state = self.agent, self.state
         if self.health.due:
             self.health.check()
-
-        # sample
         now = time.perf_counter()
         batch = self.replay.sample(self.options.batch_size, self.generators.replay)
         now = self.stopwatch.add("sample", now)
         state.updates += 1
 
-        # renew stored plans, the batch's among them
+        # plan anew for some of its states, where that is due
         if not pretraining:
             batch = self.reanalysis.refresh(
                 agent, self.replay, batch, state.updates, self.generators.reanalysis
@@ -298,7 +292,5 @@ class Trainer:
             state.best_return = planner.mean_return
         record.agent(agent, state.step, best=best)
 
-        # show
-        record.video(state.step, planner)
-        record.tell(state.step, planner, policy)
+        record.show(state.step, planner, policy)
         self.stopwatch.pause(begun)
