@@ -208,14 +208,9 @@ class Trainer:
         if done.any():
             self._finish_episodes(done)
         self.stopwatch.add("replay", now)
-        if self.evaluator is not None and self._evaluation_crossed():
+        before = state.step - self.envs.num_envs
+        if self.evaluator is not None and self.options.evaluation_due(before, state.step):
             state.evaluation_due = True
-
-    def _evaluation_crossed(self) -> bool:
-        """Whether the last step passed a multiple of the interval, or ended the training."""
-        step, interval = self.state.step, self.options.eval_every
-        before = step - self.envs.num_envs
-        return step // interval > before // interval or step >= self.options.steps
 
     def _finish_episodes(self, done: np.ndarray) -> None:
         """Record the episodes that ended, done [N] bool, and begin new ones there."""
@@ -257,8 +252,8 @@ class Trainer:
 
     def _record_if_due(self, metrics: dict[str, Tensor]) -> None:
         """Write an update's metrics to metrics.csv and timings to timing.csv, once an interval."""
-        state, every = self.state, self.options.log_every
-        if state.step // every == state.last_log // every:
+        state = self.state
+        if not self.options.record_due(state.last_log, state.step):
             return
         self.health.check()
         values = torch.stack(list(metrics.values())).tolist()  # one transfer for all

@@ -440,7 +440,7 @@ MUTATIONS = [
         f"{WAITING}::test_draws_and_the_optimiser_never_wait[tdmpc2_equiv]",
     ),
     Mutation(
-        "every figure is looked at after every update",
+        "the metrics are checked after every update",
         "training/trainer.py",
         "        if self.health.due:\n            self.health.check()\n",
         "        self.health.check()\n",

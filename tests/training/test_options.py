@@ -44,3 +44,20 @@ def test_the_seed_phase_has_five_episodes_but_at_least_1000_steps() -> None:
     assert TrainingOptions().seed_phase(500) == 2500
     assert TrainingOptions().seed_phase(25) == 1000
     assert TrainingOptions(seed_steps=60).seed_phase(500) == 60
+
+
+@pytest.mark.parametrize(
+    ("step", "due"),
+    [(14, False), (15, True), (17, True), (18, False), (32, True), (40, True), (44, True)],
+)
+def test_an_evaluation_is_due_where_a_step_passes_the_interval_or_the_end(
+    step: int, due: bool
+) -> None:
+    options = TrainingOptions(steps=40, eval_every=15)
+    assert options.evaluation_due(step - 3, step) == due  # three environments
+
+
+def test_losses_are_due_once_an_interval() -> None:
+    options = TrainingOptions(log_every=12)
+    due = [(0, 11), (0, 12), (12, 23), (11, 25), (12, 24)]
+    assert [options.record_due(*steps) for steps in due] == [False, True, False, True, True]

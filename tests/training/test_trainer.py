@@ -72,17 +72,6 @@ def test_no_updates_at_all(tmp_path: Path) -> None:
         assert trainer.state.step == 30 and trainer.state.updates == 0
 
 
-@pytest.mark.parametrize(
-    ("step", "crossed"), [(14, False), (15, True), (17, True), (18, False), (30, True), (34, True)]
-)
-def test_an_evaluation_is_due_where_a_step_passes_the_interval(
-    tmp_path: Path, step: int, crossed: bool
-) -> None:
-    with small_trainer(tmp_path, num_envs=3) as trainer:  # three steps at a time
-        trainer.state.step = step
-        assert trainer._evaluation_crossed() == crossed
-
-
 def test_episodes_are_recorded_as_they_end(tmp_path: Path) -> None:
     rewards = []
     with small_trainer(tmp_path, "steps=200", task="toy:point", evaluated=False) as trainer:
