@@ -96,7 +96,7 @@ def trainer_in(folder: Path, rows: int, member: str) -> tuple[Trainer, Checkpoin
         folder,
     )
     trainer.obs = envs.reset()
-    trainer.step = trainer.seed_steps
+    trainer.state.step = trainer.seed_steps
     return trainer, Checkpointer(CheckpointStore(folder / "state"), trainer, logger, 0)
 
 

@@ -44,7 +44,7 @@ def main(scale: str = "scale/laptop") -> None:
         begun = time.perf_counter()
         planner, policy = evaluator.planner(execution, 0), evaluator.policy(agent, 0)
         evaluated = time.perf_counter()
-        Diagnostics(1).figures(execution, replay, 0, planner, policy)
+        Diagnostics(1).metrics(execution, replay, 0, planner, policy)
         diagnosed = time.perf_counter()
         share = (diagnosed - evaluated) / (evaluated - begun)
         print(

@@ -69,11 +69,11 @@ def trainer(settings: Settings, task: str, version: Version, section: str) -> It
             Path(folder),
         )
         run.obs = envs.reset()
-        while not run.pretraining_left:
+        while not run.state.pretraining_left:
             run.explore()
         for _ in range(WARM_UP + 2):
             run.pretrain()
-        run.pretraining_left = 0
+        run.state.pretraining_left = 0
         for _ in range(WARM_UP + 2):
             run.advance()
         synchronise(device)

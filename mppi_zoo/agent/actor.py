@@ -20,7 +20,7 @@ class Acted(NamedTuple):
     action: np.ndarray  # [N, A] in [-1, 1], float32
     result: PlanResult  # on the device
     plan: Gaussian  # [N, A] ``result.dist`` on the host
-    finite: bool  # whether the flag that was to come along is not 0
+    finite: bool  # the flag that came along, True if there was none
 
 
 class Actor:

@@ -27,18 +27,22 @@ EXACT = ("device", "compile", "graphs")  # what changes the last digits
 
 
 def settle(args: argparse.Namespace) -> dict[str, Any] | None:
-    """Fill in the options that the command line leaves out: from the run to take up, or defaults.
+    """Fill in the options that the command line leaves out: from the run to resume, or defaults.
+
+    Also sets ``args.changed``: options that change the last digits, where they differ from the
+    run's.
 
     Returns:
-        The record of the run to take up; None for a new one.
+        The record of the run to resume; None for a new one.
 
     Raises:
         FileNotFoundError: there is no such run.
-        ValueError: it cannot be taken up with these options.
+        ValueError: it cannot be resumed with these options.
     """
+    # which run
     if args.continued:
         if args.out is None:
-            raise ValueError("--continue needs --out FOLDER: the run to take up, or to start there")
+            raise ValueError("--continue needs --out FOLDER: the run to resume, or to start there")
         if args.resume is None and (args.out / run_folder.RUN_FILE).is_file():
             args.resume = args.out
     if args.resume is None:
@@ -58,6 +62,8 @@ def settle(args: argparse.Namespace) -> dict[str, Any] | None:
                 f"{args.resume} was written by a version of mppi_zoo that kept no checkpoints: "
                 "start a new run with --init-from this folder"
             )
+
+    # what the command line gives against what the run has
     for name in FIXED:
         given = getattr(args, name)
         if given is not None and name in before and given != before[name]:
@@ -70,6 +76,8 @@ def settle(args: argparse.Namespace) -> dict[str, Any] | None:
         for name in EXACT
         if name in before and getattr(args, name) not in (None, before[name])
     ]
+
+    # what the command line leaves out
     for name, default in KEPT.items():
         if getattr(args, name) is None:
             setattr(args, name, before.get(name, default))

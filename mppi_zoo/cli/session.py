@@ -1,11 +1,10 @@
-"""One process's share of a run: from the folder, new or taken up, to the end or to a stop."""
+"""What one process does for a run: from its folder, new or resumed, to the end or to a stop."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
 import sys
-import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -13,25 +12,22 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
-from mppi_zoo.agent.execution import Execution
 from mppi_zoo.analysis.curves import plot_learning_curve
 from mppi_zoo.cli import resume
-from mppi_zoo.compute.cuda_graphs import CudaRecorder, Recorder
-from mppi_zoo.config.gin_config import Experiment
-from mppi_zoo.envs import EnvironmentFault, EpisodeVector
+from mppi_zoo.cli.acceleration import accelerate
+from mppi_zoo.cli.setup import Setup
+from mppi_zoo.envs import EnvironmentFault
 from mppi_zoo.runs import folder as run_folder
-from mppi_zoo.runs.checkpoint_store import CheckpointStore
+from mppi_zoo.runs.checkpoint_store import CheckpointStore, Opened
 from mppi_zoo.runs.lock import locked
 from mppi_zoo.runs.metrics import MetricsLogger
 from mppi_zoo.runs.progress import Progress
 from mppi_zoo.runs.signals import Interrupted, StopSignals
 from mppi_zoo.training import checkpointing
 from mppi_zoo.training.checkpointing import Checkpointer
-from mppi_zoo.training.evaluation import Evaluator
 from mppi_zoo.training.replay import Replay
-from mppi_zoo.training.throughput import Speed, forecast, measure
+from mppi_zoo.training.throughput import forecast
 from mppi_zoo.training.trainer import Trainer
 
 # Exit codes of the command line
@@ -41,19 +37,15 @@ FAULT = 3  # the environment, the numbers or the disk failed under way; checkpoi
 STOPPED = 75  # by a signal, after a checkpoint; EX_TEMPFAIL: the same command may be given again
 
 
-class Setup(NamedTuple):
-    """What a configuration builds, checked, before anything is written."""
+class OpenRun(NamedTuple):
+    """A run folder that this process holds, and what writes to it."""
 
-    experiment: Experiment
-    operative: str  # the whole configuration as text
-    member: str
-    device: torch.device
-    execution: Execution
-    envs: EpisodeVector
-    evaluator: Evaluator | None
-    film: bool
-    rows: int  # of the replay
-    replay_device: torch.device
+    folder: Path
+    store: CheckpointStore
+    checkpoint: Opened | None  # the one to go on from; None to begin
+    logger: MetricsLogger
+    progress: Progress
+    warnings: list[str]  # what the user should know of the folder
 
 
 def train(
@@ -61,77 +53,122 @@ def train(
     args: argparse.Namespace,
     command_line: Sequence[str],
     record: dict[str, Any] | None,
-    notes: Sequence[str],
     stop: StopSignals,
 ) -> int:
-    """Train in a new folder, or go on in that of the run with this ``record``; the exit code."""
-    options, envs, agent = setup.experiment.training, setup.envs, setup.execution.agent
-    changes = ""
+    """Train in a new folder, or go on in that of the run with this ``record``.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        ValueError, OSError: the folder cannot be used, or the run in it not resumed.
+    """
+    options, envs = setup.experiment.training, setup.envs
+    changes = ""  # of the configuration; refused before anything is made or opened
     if record is not None:
         changes = resume.accept(args.resume, setup.operative, args.changed, args.force)
-    notes = [*notes, _restoring(setup)]
-    replay = Replay(
-        envs.spec,
-        setup.rows,
-        agent.planner.horizon,
-        envs.num_envs,
-        device=setup.replay_device,
-        batch_device=setup.device,
-    )
+    notes = [setup.note, _restoring(setup)]
+    replay = _replay(setup)
     folder = _new_folder(setup, args, command_line) if record is None else args.resume
     with contextlib.ExitStack() as stack:
-        no_locks = stack.enter_context(locked(folder))
-        store = CheckpointStore(folder / checkpointing.FOLDER, options.checkpoints_kept)
-        opened = None if record is None else checkpointing.newest(store, folder)
-        position = checkpointing.position(opened)
-        logger = stack.enter_context(
-            MetricsLogger(
-                folder,
-                wandb=_wandb(args, folder),
-                resume_at=None if record is None else position,
-            )
-        )
-        progress = stack.enter_context(Progress(options.steps, position.step, quiet=args.quiet))
-        progress.message(
-            f"{setup.member} on {setup.experiment.task}, seed {args.seed}, {setup.device}: "
-            f"{agent.parts.parameter_count():,} parameters, replay of {setup.rows:,} rows on "
-            f"{replay.device} ({replay.nbytes / 2**20:,.0f} MiB); run folder {folder}"
-        )
-        for text in (*notes, no_locks, *store.refused):
-            if text:
-                progress.message(text)
-        speed = _measured(setup, args, progress)
+        run = _open(stack, folder, setup, args, resumed=record is not None)
+        _announce(run, setup, args, replay, notes)
+        speed = accelerate(setup, args, run.progress.message)
         seed_steps = options.seed_phase(envs.spec.episode_length)
-        progress.message(forecast(speed, options, envs.num_envs, seed_steps))
-        trainer = Trainer(
-            setup.execution,
-            envs,
-            setup.evaluator,
-            replay,
-            setup.experiment.reanalysis,
-            options,
-            args.seed,
-            logger,
-            progress,
-            folder,
-            setup.film,
-        )
-        checkpointer = Checkpointer(store, trainer, logger, options.checkpoint_minutes)
+        run.progress.message(forecast(speed, options, envs.num_envs, seed_steps))
+        trainer = _trainer(run, setup, args.seed, replay)
+        checkpointer = Checkpointer(run.store, trainer, run.logger, options.checkpoint_minutes)
         if record is not None:
-            if opened is not None:
-                _tell_lost(checkpointer.restore(opened), progress)
-            if changes:
-                progress.message(f"changed since the run began:\n{changes}")
-                resume.keep_config(folder, setup.operative, trainer.step)
-            others = run_folder.log_session(folder, trainer.step, command_line, str(setup.device))
-            if others:
-                progress.message(f"not as when the run began: {'; '.join(others)}")
-            more = "; it is finished: --steps N --force makes it longer" if trainer.finished else ""
-            progress.message(f"resumed at step {trainer.step:,}{more}")
+            _resume(run, setup, checkpointer, command_line, changes)
         code = _to_the_end(trainer, checkpointer, stop)
     if code == DONE:
         _plot(folder, args.quiet)
     return code
+
+
+def _replay(setup: Setup) -> Replay:
+    return Replay(
+        setup.envs.spec,
+        setup.rows,
+        setup.execution.agent.planner.horizon,
+        setup.envs.num_envs,
+        device=setup.replay_device,
+        batch_device=setup.device,
+    )
+
+
+def _open(
+    stack: contextlib.ExitStack,
+    folder: Path,
+    setup: Setup,
+    args: argparse.Namespace,
+    *,
+    resumed: bool,
+) -> OpenRun:
+    """Lock the folder and open what is in it; ``stack`` closes and unlocks."""
+    options = setup.experiment.training
+    no_locks = stack.enter_context(locked(folder))
+    store = CheckpointStore(folder / checkpointing.FOLDER, options.checkpoints_kept)
+    checkpoint = checkpointing.newest(store, folder) if resumed else None
+    position = checkpointing.position(checkpoint)
+    resume_at = position if resumed else None
+    logger = MetricsLogger(folder, wandb=_wandb(args, folder), resume_at=resume_at)
+    stack.enter_context(logger)
+    progress = stack.enter_context(Progress(options.steps, position.step, quiet=args.quiet))
+    return OpenRun(folder, store, checkpoint, logger, progress, [no_locks, *store.refused])
+
+
+def _announce(
+    run: OpenRun, setup: Setup, args: argparse.Namespace, replay: Replay, notes: Sequence[str]
+) -> None:
+    """Say what is trained where, and what is amiss."""
+    tell, parts = run.progress.message, setup.execution.agent.parts
+    tell(
+        f"{setup.member} on {setup.experiment.task}, seed {args.seed}, {setup.device}: "
+        f"{parts.parameter_count():,} parameters, replay of {setup.rows:,} rows on "
+        f"{replay.device} ({replay.nbytes / 2**20:,.0f} MiB); run folder {run.folder}"
+    )
+    for text in (*notes, *run.warnings):
+        if text:
+            tell(text)
+
+
+def _trainer(run: OpenRun, setup: Setup, seed: int, replay: Replay) -> Trainer:
+    return Trainer(
+        setup.execution,
+        setup.envs,
+        setup.evaluator,
+        replay,
+        setup.experiment.reanalysis,
+        setup.experiment.training,
+        seed,
+        run.logger,
+        run.progress,
+        run.folder,
+        setup.film,
+    )
+
+
+def _resume(
+    run: OpenRun,
+    setup: Setup,
+    checkpointer: Checkpointer,
+    command_line: Sequence[str],
+    changes: str,
+) -> None:
+    """Bring the trainer to the run's checkpoint, if there is one; say what is different now."""
+    trainer, tell = checkpointer.trainer, run.progress.message
+    if run.checkpoint is not None:
+        _tell_lost(checkpointer.restore(run.checkpoint), run.progress)
+    step = trainer.state.step
+    if changes:
+        tell(f"changed since the run began:\n{changes}")
+        resume.keep_config(run.folder, setup.operative, step)
+    others = run_folder.log_session(run.folder, step, command_line, str(setup.device))
+    if others:
+        tell(f"not as when the run began: {'; '.join(others)}")
+    more = "; it is finished: --steps N --force makes it longer" if trainer.finished else ""
+    tell(f"resumed at step {step:,}{more}")
 
 
 def _to_the_end(trainer: Trainer, checkpointer: Checkpointer, stop: StopSignals) -> int:
@@ -150,7 +187,7 @@ def _to_the_end(trainer: Trainer, checkpointer: Checkpointer, stop: StopSignals)
         except Interrupted as signal:
             path = checkpointer.save()
             print(
-                f"stopped by {signal} at step {trainer.step}, checkpoint {path}; "
+                f"stopped by {signal} at step {trainer.state.step}, checkpoint {path}; "
                 f"go on with: {go_on}",
                 file=sys.stderr,
             )
@@ -204,43 +241,6 @@ def _wandb(args: argparse.Namespace, folder: Path) -> dict[str, str] | None:
         return None
     identity = run_folder.read(folder)["wandb_id"]
     return {"project": args.wandb, "name": folder.name, "id": identity, "resume": "allow"}
-
-
-def _measured(setup: Setup, args: argparse.Namespace, progress: Progress) -> Speed:
-    """The agent's speed, compiled and recorded first where that was asked for and works."""
-    execution, experiment = setup.execution, setup.experiment
-    sizes = (
-        setup.envs.num_envs,
-        experiment.training.batch_size,
-        experiment.reanalysis.states_per_update(execution.agent.planner.horizon),
-    )
-    recorder = recorder_for(setup.device) if args.compile or args.graphs else None
-    if recorder is not None:
-        execution.record(recorder, progress.message)
-    elif args.graphs:
-        progress.message(f"no CUDA graphs on {setup.device}: going on without them")
-    if not args.compile:
-        return measure(execution, *sizes)
-    progress.message("compiling: about a minute" + (", then CUDA graphs" if recorder else ""))
-    begun = time.perf_counter()
-    try:
-        execution.compile()
-        speed = measure(execution, *sizes)
-    except Exception as error:  # compilers fail in many ways; eager does not
-        execution.uncompile()
-        reason = str(error).strip().splitlines()
-        progress.message(
-            f"torch.compile failed ({reason[0] if reason else type(error).__name__}): "
-            f"going on without it{', with CUDA graphs alone' if recorder else ''}"
-        )
-        return measure(execution, *sizes)
-    progress.message(f"compiled in {time.perf_counter() - begun:.0f} s")
-    return speed
-
-
-def recorder_for(device: torch.device) -> Recorder | None:
-    """What records plans and updates on a device; None where there are no graphs."""
-    return CudaRecorder(device) if device.type == "cuda" else None
 
 
 def _plot(folder: Path, quiet: bool) -> None:

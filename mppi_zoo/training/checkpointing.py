@@ -1,17 +1,19 @@
-"""When a run is checkpointed, and how it is taken up again."""
+"""Checkpoints of a run: what they hold, when they are written, how one is restored."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
+from mppi_zoo.core.rng import process_state, restore_process
 from mppi_zoo.runs.checkpoint_store import CheckpointStore, Opened
 from mppi_zoo.runs.metrics import MetricsLogger, Position, check_position
-from mppi_zoo.training import trainer_state
+from mppi_zoo.runs.row_log import Segment
 from mppi_zoo.training.trainer import Trainer
 
 FOLDER = "state"
@@ -58,7 +60,7 @@ class Checkpointer:
         replay = self.trainer.replay
         segments: dict[str, Any] = {name: opened.segments(name) for name in replay.logs}
         try:
-            lost = trainer_state.restore(self.trainer, opened.content, segments)
+            lost = restore_state(self.trainer, opened.content, segments)
         except (KeyError, RuntimeError) as error:
             raise ValueError(f"{opened.path} does not fit the configuration: {error}") from error
         if opened.content["replay"]["lane_rows"] == replay.lane_rows:
@@ -74,16 +76,74 @@ class Checkpointer:
             OSError: it could not be written; the checkpoints before stay.
         """
         trainer = self.trainer
-        trainer.health.check(trainer.agent)
-        trainer.health.check_parameters(trainer.agent, trainer.step)
-        position = self.logger.position(trainer.step)
+        step, updates = trainer.state.step, trainer.state.updates
+        trainer.health.check()
+        trainer.health.check_parameters(step)
+        position = self.logger.position(step)
         path = self.store.save(
-            trainer_state.take(trainer),
+            take_state(trainer),
             trainer.replay.logs,
-            {"step": trainer.step, "updates": trainer.updates, "position": position._asdict()},
+            {"step": step, "updates": updates, "position": position._asdict()},
         )
-        self.last, self.latest = self.clock(), trainer.step
+        self.last, self.latest = self.clock(), step
         return path
+
+
+def take_state(trainer: Trainer) -> dict[str, Any]:
+    """Everything that the rest of a training depends on, between two of its units, as plain data.
+
+    The replay's rows are not in it: the replay's logs hold them.
+    """
+    envs = trainer.envs.state_dict()
+    return {
+        **trainer.state.state_dict(),
+        "agent": trainer.agent.state_dict(),
+        "replay": trainer.replay.state_dict(),
+        "warm_start": trainer.actor.warm_start,
+        "envs": {
+            **{name: torch.from_numpy(envs[name]) for name in ("episode", "seeds", "obs")},
+            "actions": [torch.from_numpy(taken) for taken in envs["actions"]],
+        },
+        "generators": trainer.generators.state_dict(),
+        "process": process_state(),
+    }
+
+
+def restore_state(
+    trainer: Trainer, state: dict[str, Any], segments: Mapping[str, Iterable[Segment]]
+) -> np.ndarray:
+    """Bring a new trainer to a state that :func:`take_state` gave.
+
+    Args:
+        segments: the replay's rows, for each of its logs, oldest first.
+
+    Returns:
+        [N] bool, the environments whose episode could not be restored: a new one has begun.
+
+    Raises:
+        ValueError, KeyError, RuntimeError: the state is of a run with other sizes.
+    """
+    # agent, replay and counters
+    trainer.agent.load_state_dict(state["agent"])
+    trainer.replay.load_state_dict(state["replay"], segments)
+    trainer.state.load_state_dict(state)
+    trainer.actor.warm_start.copy_(state["warm_start"])
+
+    # environments, each within its episode
+    envs = {name: state["envs"][name].numpy() for name in ("episode", "seeds", "obs")}
+    envs["actions"] = [taken.numpy() for taken in state["envs"]["actions"]]
+    lost = trainer.envs.load_state_dict(envs)
+    trainer.obs = trainer.envs.observations()
+
+    # where that failed, a new episode begins
+    trainer.state.begin_episodes(lost)
+    trainer.replay.end_episodes(lost)
+    trainer.actor.reset(lost)
+
+    # randomness last: what came before may have drawn some
+    trainer.generators.load_state_dict(state["generators"], trainer.seed, trainer.state.step)
+    restore_process(state["process"])
+    return lost
 
 
 def newest(store: CheckpointStore, folder: Path) -> Opened | None:

@@ -1,10 +1,10 @@
 """Diagnostics of the family, measured at evaluation without touching the training.
 
-Every figure is a function of the agent, the replay, the evaluation's episodes and draws that
+Every metric is a function of the agent, the replay, the evaluation's episodes and draws that
 depend on the run's seed and the agent step alone. KL and entropy are in nats per action dimension.
 
 ===========================  ===================================================================
-figure                       meaning
+metric                       meaning
 ===========================  ===================================================================
 kl_to_prior                  KL(pi || P_prior) at replayed states; absent without a Gaussian prior
 kl_to_planner                KL(pi || P_t), P_t as stored in the replay
@@ -59,17 +59,17 @@ class Diagnostics:
             )
         self.seed, self.states, self.groups, self.replanned = seed, states, groups, replanned
 
-    def figures(
+    def metrics(
         self, execution: Execution, replay: Replay, step: int, planner: Episodes, policy: Episodes
     ) -> dict[str, float]:
-        """All figures that can be measured at this step.
+        """All metrics that can be measured at this step.
 
         Those of replayed states are absent until the replay holds enough planned ones.
         """
         agent, purpose = execution.agent, f"diagnostics-{step}"
         generator = generator_for(self.seed, purpose, agent.device)
         found = {"planner_gain": float(planner.returns.mean() - policy.returns.mean())}
-        found |= value_figures(agent, policy, generator)
+        found |= value_metrics(agent, policy, generator)
         if len(replay):
             batch = replay.sample(self.states, numpy_generator_for(self.seed, purpose))
             batch = first_planned(batch, self.groups)
@@ -98,7 +98,7 @@ class Diagnostics:
             found["kl_to_prior"] = gaussian_kl(dist, prior).mean()
             found["gradient_variance_prior"] = gradient_variance(agent, z, prior, self.groups)
         found |= plan_metrics(execution, z[0, : self.replanned], generator)
-        return {name: float(figure) for name, figure in found.items()}
+        return {name: float(metric) for name, metric in found.items()}
 
 
 def first_planned(batch: Batch, multiple: int) -> Batch:
@@ -168,7 +168,7 @@ def plan_metrics(execution: Execution, z: Tensor, generator: torch.Generator) ->
 
 
 @torch.no_grad()
-def value_figures(
+def value_metrics(
     agent: POMPCAgent, episodes: Episodes, generator: torch.Generator, per_episode: int = 32
 ) -> dict[str, float]:
     """The critic's value of visited states against what the bare policy then earned.

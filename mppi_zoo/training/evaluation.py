@@ -27,10 +27,15 @@ class Episodes(NamedTuple):
     terminated: np.ndarray  # [N] bool, whether the episode ended for good (else: time limit)
     no_film: str = ""  # why there are none although they were asked for
 
-    def figures(self) -> dict[str, float]:
-        """For the log."""
+    @property
+    def mean_return(self) -> float:
+        """Mean over the episodes."""
+        return float(self.returns.mean())
+
+    def metrics(self) -> dict[str, float]:
+        """For ``metrics.csv``: returns, and the mean length in agent steps."""
         return {
-            "episode_return": float(self.returns.mean()),
+            "episode_return": self.mean_return,
             "episode_return_std": float(self.returns.std()),
             "episode_return_min": float(self.returns.min()),
             "episode_return_max": float(self.returns.max()),
@@ -64,15 +69,20 @@ def run_episodes(
     film: bool = False,
     each_step: Callable[[], None] = lambda: None,
 ) -> Episodes:
-    """One episode in each environment, all planned as one batch.
+    """Run one episode in each environment, with all actions chosen as one batch.
 
     An environment that is done before the others is started again so that the batch keeps its
     shape; what it does then does not count.
+
+    Args:
+        act: actions [N, A] for observations [N, O].
+        film: whether to film the first episode.
+        each_step: called before each step; may raise to abandon the episodes.
     """
     obs = envs.reset()
     returns, lengths = np.zeros(envs.num_envs), np.zeros(envs.num_envs, dtype=np.int64)
-    running = np.ones(envs.num_envs, dtype=bool)
-    ended = np.zeros(envs.num_envs, dtype=bool)
+    running = np.ones(envs.num_envs, dtype=bool)  # whether the first episode goes on
+    ended = np.zeros(envs.num_envs, dtype=bool)  # whether it terminated
     trace, rewards = [obs.copy()], []
     camera = Camera(envs, film)
     camera.take()
@@ -116,6 +126,7 @@ class Evaluator:
         self.envs, self.seed, self.each_step = envs, seed, each_step
 
     def _begin(self, step: int, which: str) -> str:
+        """Set the episodes' seeds; returns the purpose that seeds the planner's noise."""
         # episodes are numbered by the agent step, so an evaluation depends on nothing before it
         self.envs.episode = np.full(self.envs.num_envs, step, dtype=np.int64)
         return f"evaluation-{which}-{step}"
@@ -127,7 +138,7 @@ class Evaluator:
         actor = Actor(execution, self.envs.num_envs, generator)
         return run_episodes(
             self.envs,
-            lambda obs: actor.act(obs, greedy=True)[0],
+            lambda obs: actor.act(obs, greedy=True).action,
             film=film,
             each_step=self.each_step,
         )

@@ -65,3 +65,14 @@ class TrainingOptions:
     def seed_phase(self, episode_length: int) -> int:
         """Random steps at the start of a run with episodes of that many agent steps."""
         return max(1000, 5 * episode_length) if self.seed_steps is None else self.seed_steps
+
+    def evaluation_due(self, before: int, step: int) -> bool:
+        """Whether the steps from ``before`` to ``step`` pass a multiple of the interval or the end.
+
+        Evaluation must be on: ``eval_every`` >= 1.
+        """
+        return step // self.eval_every > before // self.eval_every or step >= self.steps
+
+    def record_due(self, last: int, step: int) -> bool:
+        """Whether a multiple of ``log_every`` lies between the last record of losses and a step."""
+        return step // self.log_every > last // self.log_every

@@ -125,20 +125,20 @@ class Stopwatch:
         self.begun = time.perf_counter()
 
     def add(self, part: str, since: float) -> float:
-        """Counts the time since a moment to a part; returns the present one."""
+        """Count the time since a moment to a part; returns the present moment."""
         now = time.perf_counter()
         self.seconds[part] = self.seconds.get(part, 0.0) + now - since
         self.counts[part] = self.counts.get(part, 0) + 1
         return now
 
     def pause(self, since: float) -> None:
-        """Leaves the time since a moment out of the speed."""
+        """Leave the time since a moment out of the speed."""
         self.begun += time.perf_counter() - since
 
     def lap(self) -> dict[str, float]:
-        """Milliseconds a call by part, and agent steps/s; starts anew."""
+        """Milliseconds a call by part, and agent steps/s; start anew."""
         elapsed = time.perf_counter() - self.begun
-        figures = {f"{p}_ms": 1e3 * s / self.counts[p] for p, s in self.seconds.items()}
-        figures["steps_per_second"] = self.steps / elapsed
+        timings = {f"{p}_ms": 1e3 * s / self.counts[p] for p, s in self.seconds.items()}
+        timings["steps_per_second"] = self.steps / elapsed
         self.__init__()
-        return figures
+        return timings

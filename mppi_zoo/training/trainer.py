@@ -10,30 +10,31 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mppi_zoo.agent.actor import Actor
-from mppi_zoo.agent.checkpoint import save_agent
+from mppi_zoo.agent.actor import Acted, Actor
 from mppi_zoo.agent.execution import Execution
 from mppi_zoo.core.rng import Generators
 from mppi_zoo.core.types import Gaussian
 from mppi_zoo.envs import EpisodeVector
 from mppi_zoo.runs.metrics import MetricsLogger
 from mppi_zoo.runs.progress import Progress
-from mppi_zoo.runs.video import save_video
 from mppi_zoo.training.diagnostics import Diagnostics
 from mppi_zoo.training.evaluation import Evaluator
+from mppi_zoo.training.evaluation_record import EvaluationRecord
 from mppi_zoo.training.health import HealthCheck
 from mppi_zoo.training.options import TrainingOptions
 from mppi_zoo.training.reanalysis import NoReanalysis, Reanalysis
 from mppi_zoo.training.replay import Replay
 from mppi_zoo.training.throughput import Stopwatch
+from mppi_zoo.training.trainer_state import TrainerState
 
 
 class Trainer:
     """Trains one agent on one task.
 
-    Training is a sequence of units: an environment step with its updates, an update of the
-    pretraining, an evaluation. Between two units
-    :mod:`mppi_zoo.training.trainer_state` can take and restore everything that the rest depends on.
+    Training is a sequence of units: a random or a planned step in every environment with the
+    updates due for it, an update of the pretraining, an evaluation. Between two units
+    :mod:`mppi_zoo.training.checkpointing` can take and restore everything that the rest of the
+    training depends on.
 
     Args:
         execution: of the agent that learns.
@@ -43,8 +44,9 @@ class Trainer:
         reanalysis: refreshes the stored plans.
         options: the schedule.
         seed: of the run.
-        logger, progress: where figures go.
-        folder: of the run, for agents and videos.
+        logger: of ``metrics.csv`` and ``timing.csv``.
+        progress: what the user sees.
+        folder: of the run, for agents, videos and the batches of bad updates.
         film: whether the last evaluation is filmed.
     """
 
@@ -62,32 +64,27 @@ class Trainer:
         folder: Path,
         film: bool = False,
     ):
-        self.execution, self.agent = execution, execution.agent
-        self.envs, self.evaluator = envs, evaluator
-        agent = self.agent
+        self.execution, self.envs, self.evaluator = execution, envs, evaluator
+        self.agent = agent = execution.agent
         self.replay, self.reanalysis, self.options = replay, reanalysis, options
         self.logger, self.progress, self.folder, self.film = logger, progress, folder, film
+        self.seed_steps = options.seed_phase(envs.spec.episode_length)
+        # each use of randomness has a generator of its own, from the seed
         self.seed = seed
         self.generators = Generators.from_seed(seed, agent.device)
-        self.diagnostics = Diagnostics(seed)
         self.actor = Actor(execution, envs.num_envs, self.generators.acting)
-        self.health = HealthCheck(folder)
-        self.seed_steps = options.seed_phase(envs.spec.episode_length)
-        self.step = 0  # agent steps taken, over all environments
-        self.updates = 0
-        self.updates_owed = 0.0  # for the steps taken
-        self.pretraining_left = 0  # updates
-        self.evaluation_due = False
-        self.best_return = float("-inf")
-        self.last_log = 0
-        self.episode_return = np.zeros(envs.num_envs)
-        self.episode_length = np.zeros(envs.num_envs, dtype=np.int64)
+        self.diagnostics = Diagnostics(seed)
+        # what is checked and measured on the way
+        self.health = HealthCheck(agent, folder)
+        self.evaluation_record = EvaluationRecord(folder, logger, progress)
         self.stopwatch = Stopwatch()
-        self.phase = ""
-        self.obs: np.ndarray | None = None  # none before the first episode
+        # what changes
+        self.state = TrainerState.initial(envs.num_envs)
+        self.obs: np.ndarray | None = None  # [N, O]; None before the first episode
+        self.phase = ""  # as shown to the user
 
     def run(self, between: Callable[[], None] = lambda: None) -> None:
-        """Train to the last step; the final agent is evaluated and saved.
+        """Train to the last step, evaluate at the end, and save the final agent.
 
         Args:
             between: called between two units, when the run's state may be taken.
@@ -96,25 +93,25 @@ class Trainer:
             self.obs = self.envs.reset()
         while not self.finished:
             self.unit()
-            self.progress.update(self.step)
+            self.progress.update(self.state.step)
             between()
-        save_agent(self.folder / "checkpoints" / "last.pt", self.agent, self.step)
+        self.evaluation_record.agent(self.agent, self.state.step, best=False)
 
     @property
     def finished(self) -> bool:
         """Whether nothing is left to do."""
-        due = self.pretraining_left or self.evaluation_due
-        return self.step >= self.options.steps and not due
+        due = self.state.pretraining_left or self.state.evaluation_due
+        return self.state.step >= self.options.steps and not due
 
     def unit(self) -> None:
-        """The next thing to do."""
-        if self.pretraining_left:
+        """Do what comes next."""
+        if self.state.pretraining_left:
             self._enter("pretraining")
             self.pretrain()
-        elif self.evaluation_due:
+        elif self.state.evaluation_due:
             self._enter("evaluating")
             self.evaluate()
-        elif self.step < self.seed_steps:
+        elif self.state.step < self.seed_steps:
             self._enter("seed phase")
             self.explore()
         else:
@@ -127,54 +124,71 @@ class Trainer:
             self.progress.phase(phase)
 
     def explore(self) -> None:
-        """A random step in every environment; the last one makes the pretraining due."""
+        """Take a random step in every environment; the last one makes the pretraining due."""
         shape = (self.envs.num_envs, self.envs.spec.action_dim)
         action = self.generators.exploration.uniform(-1, 1, shape).astype(np.float32)
         self._take(action, None)
-        if self.step >= self.seed_steps:
-            self.pretraining_left = round(self.seed_steps * self.options.updates_per_step)
+        if self.state.step >= self.seed_steps:
+            self.state.pretraining_left = round(self.seed_steps * self.options.updates_per_step)
             self.stopwatch = Stopwatch()
 
     def pretrain(self) -> None:
-        """One of as many updates as random steps were taken."""
-        figures = self.learn(pretraining=True)
-        self.pretraining_left -= 1
-        self.progress.update(self.step, updates_left=self.pretraining_left or None)
-        if not self.pretraining_left:
+        """Make one of as many updates as random steps were taken."""
+        metrics = self.learn(pretraining=True)
+        self.state.pretraining_left -= 1
+        left = self.state.pretraining_left
+        self.progress.update(self.state.step, updates_left=left or None)
+        if not left:
             self.stopwatch = Stopwatch()
-            self._record_if_due(figures)
+            self._record_if_due(metrics)
 
     def advance(self) -> None:
-        """A planned step in every environment, and the updates due for it."""
+        """Take a planned step in every environment, and make the updates due for it."""
         now = time.perf_counter()
-        assert self.obs is not None
-        try:
-            acted = self.actor.act(self.obs, greedy=False, flag=self.health.sound())
-        except FloatingPointError:
-            self.health.check(self.agent)
-            self.health.check_parameters(self.agent, self.step)
-            raise
-        # what the last updates' figures say came along with the action
-        self.health.check(self.agent, acted.finite)
+        acted = self._plan()
         self.stopwatch.add("plan", now)
+
+        # step; the plan is stored from the device that the replay is on
         on_host = self.replay.device.type == "cpu"
         self._take(acted.action, acted.plan if on_host else acted.result.dist)
-        self.updates_owed += self.options.updates_per_step * self.envs.num_envs
-        figures: dict[str, Tensor] | None = None
-        while self.updates_owed >= 1:
-            figures = self.learn(pretraining=False)
-            self.updates_owed -= 1
-        if figures is not None:
-            self._record_if_due(figures)
+
+        # learn
+        state = self.state
+        state.updates_owed += self.options.updates_per_step * self.envs.num_envs
+        metrics: dict[str, Tensor] | None = None
+        while state.updates_owed >= 1:
+            metrics = self.learn(pretraining=False)
+            state.updates_owed -= 1
+        if metrics is not None:
+            self._record_if_due(metrics)
+
+    def _plan(self) -> Acted:
+        """Plan for every environment, and check the last updates in the same transfer."""
+        assert self.obs is not None
+        try:
+            acted = self.actor.act(self.obs, greedy=False, flag=self.health.finite_flag())
+        except FloatingPointError:
+            # an update or parameters that are not finite explain more than the action does
+            self.health.check()
+            self.health.check_parameters(self.state.step)
+            raise
+        self.health.check(acted.finite)
+        return acted
 
     def _take(self, action: np.ndarray, plan: Gaussian | None) -> None:
-        """Step every environment, into the replay."""
-        now = time.perf_counter()
-        obs = self.obs
+        """Step every environment, into the replay.
+
+        Args:
+            action: [N, A]; plan: [N, A] that it was drawn from, None for a random action.
+        """
+        state, obs = self.state, self.obs
         assert obs is not None
+        now = time.perf_counter()
         next_obs, reward, terminated, truncated = self.envs.step(action)
         done = terminated | truncated
         now = self.stopwatch.add("environment", now)
+
+        # store
         self.replay.add(
             torch.from_numpy(obs),
             torch.from_numpy(action),
@@ -184,97 +198,97 @@ class Trainer:
             torch.from_numpy(next_obs),
             plan,
         )
-        self.step += self.envs.num_envs
+
+        # count
+        state.step += self.envs.num_envs
         self.stopwatch.steps += self.envs.num_envs
-        self.episode_return += reward
-        self.episode_length += 1
+        state.episode_return += reward
+        state.episode_length += 1
+
         self.obs = next_obs
         if done.any():
             self._finish_episodes(done)
         self.stopwatch.add("replay", now)
-        if self.evaluator is not None and self._evaluation_crossed():
-            self.evaluation_due = True
-
-    def _evaluation_crossed(self) -> bool:
-        """Whether the last step passed a multiple of the interval, or ended the training."""
-        before, interval = self.step - self.envs.num_envs, self.options.eval_every
-        return self.step // interval > before // interval or self.step >= self.options.steps
+        before = state.step - self.envs.num_envs
+        if self.evaluator is not None and self.options.evaluation_due(before, state.step):
+            state.evaluation_due = True
 
     def _finish_episodes(self, done: np.ndarray) -> None:
+        """Record the episodes that ended, done [N] bool, and begin new ones there."""
+        state = self.state
         for env in np.flatnonzero(done):
-            figures = {
-                "episode_return": self.episode_return[env],
-                "episode_length": self.episode_length[env],
+            metrics = {
+                "episode_return": state.episode_return[env],
+                "episode_length": state.episode_length[env],
             }
-            self.logger.write(self.step, "train", figures)
-            self.progress.update(self.step, episode_return=float(self.episode_return[env]))
-        self.episode_return[done] = 0
-        self.episode_length[done] = 0
+            self.logger.write(state.step, "train", metrics)
+            self.progress.update(state.step, episode_return=float(state.episode_return[env]))
+        state.begin_episodes(done)
         self.obs = self.envs.reset(done)
         self.actor.reset(done)
 
     def learn(self, *, pretraining: bool) -> dict[str, Tensor]:
-        """One update on a fresh batch."""
-        agent, now = self.agent, time.perf_counter()
+        """Make one update on a fresh batch; its metrics stay on the device, 0-d each."""
+        agent, state = self.agent, self.state
         if self.health.due:
-            self.health.check(agent)
+            self.health.check()
+        now = time.perf_counter()
         batch = self.replay.sample(self.options.batch_size, self.generators.replay)
         now = self.stopwatch.add("sample", now)
-        self.updates += 1
+        state.updates += 1
+
+        # plan anew for some of its states, where that is due
         if not pretraining:
             batch = self.reanalysis.refresh(
-                self.execution, self.replay, batch, self.updates, self.generators.reanalysis
+                self.execution, self.replay, batch, state.updates, self.generators.reanalysis
             )
             now = self.stopwatch.add("reanalysis", now)
-        noise = agent.draw_update_noise(batch, self.generators.updates)
-        figures = self.execution.update(batch, self.step, noise, pretraining=pretraining)
-        self.health.note(self.step, self.updates, batch, figures)
-        self.stopwatch.add("update", now)
-        return figures
 
-    def _record_if_due(self, figures: dict[str, Tensor]) -> None:
-        """Losses to metrics.csv, timings to timing.csv."""
-        every = self.options.log_every
-        if self.step // every == self.last_log // every:
+        # update
+        noise = agent.draw_update_noise(batch, self.generators.updates)
+        metrics = self.execution.update(batch, state.step, noise, pretraining=pretraining)
+        self.health.note(state.step, state.updates, batch, metrics)
+        self.stopwatch.add("update", now)
+        return metrics
+
+    def _record_if_due(self, metrics: dict[str, Tensor]) -> None:
+        """Write an update's metrics to metrics.csv and timings to timing.csv, once an interval."""
+        state = self.state
+        if not self.options.record_due(state.last_log, state.step):
             return
-        self.health.check(self.agent)
-        values = torch.stack(list(figures.values())).tolist()  # one transfer, not one a figure
-        self.logger.write(self.step, "train", dict(zip(figures, values, strict=True)))
-        self.logger.timing(self.step, self.stopwatch.lap())
-        self.last_log = self.step
+        self.health.check()
+        values = torch.stack(list(metrics.values())).tolist()  # one transfer for all
+        self.logger.write(state.step, "train", dict(zip(metrics, values, strict=True)))
+        self.logger.timing(state.step, self.stopwatch.lap())
+        state.last_log = state.step
 
     def evaluate(self) -> None:
-        """Planner and bare policy; keeps the latest and the best agent."""
-        evaluator, agent = self.evaluator, self.agent
+        """Run episodes with the planner and with the bare policy; record them, keep the agent."""
+        evaluator, agent, state = self.evaluator, self.agent, self.state
         assert evaluator is not None
         begun = time.perf_counter()
-        self.health.check(agent)
-        film = self.film and self.step >= self.options.steps
-        planner = evaluator.planner(self.execution, self.step, film=film)
-        policy = evaluator.policy(agent, self.step)
-        self.evaluation_due = False
-        self.logger.write(self.step, "eval", planner.figures())
-        self.logger.write(self.step, "eval_policy", policy.figures())
-        diagnosed = self.diagnostics.figures(
-            self.execution, self.replay, self.step, planner, policy
+        self.health.check()
+
+        # run the episodes; until they are complete the evaluation stays due
+        film = self.film and state.step >= self.options.steps
+        planner = evaluator.planner(self.execution, state.step, film=film)
+        policy = evaluator.policy(agent, state.step)
+        state.evaluation_due = False
+
+        # record
+        record = self.evaluation_record
+        record.episodes(state.step, planner, policy)
+        diagnosed = self.diagnostics.metrics(
+            self.execution, self.replay, state.step, planner, policy
         )
-        self.logger.write(self.step, "diagnostic", diagnosed)
-        self.logger.timing(self.step, {"evaluation_s": time.perf_counter() - begun})
-        mean = float(planner.returns.mean())
-        checkpoints = self.folder / "checkpoints"
-        save_agent(checkpoints / "last.pt", agent, self.step)
-        if mean > self.best_return:
-            self.best_return = mean
-            save_agent(checkpoints / "best.pt", agent, self.step)
-        if planner.frames:
-            path = self.folder / "videos" / f"evaluation_{self.step}.mp4"
-            self.progress.message(save_video(path, planner.frames))
-        if planner.no_film:
-            self.progress.message(planner.no_film)
-        self.progress.update(self.step, eval_return=mean)
-        self.progress.message(
-            f"step {self.step}: evaluation return {mean:.1f} with the planner, "
-            f"{policy.returns.mean():.1f} with the bare policy "
-            f"({planner.returns.size} episodes each)"
-        )
+        self.logger.write(state.step, "diagnostic", diagnosed)
+        self.logger.timing(state.step, {"evaluation_s": time.perf_counter() - begun})
+
+        # keep the latest agent and the best
+        best = planner.mean_return > state.best_return
+        if best:
+            state.best_return = planner.mean_return
+        record.agent(agent, state.step, best=best)
+
+        record.show(state.step, planner, policy)
         self.stopwatch.pause(begun)

@@ -1,78 +1,78 @@
-"""Everything that the rest of a training depends on, as plain data and back."""
+"""The trainer's own state: how far the training is, and the episodes under way."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import torch
 
-from mppi_zoo.core.rng import process_state, restore_process
-from mppi_zoo.runs.row_log import Segment
-
-if TYPE_CHECKING:
-    from mppi_zoo.training.trainer import Trainer
-
-COUNTERS = (
-    "step",
-    "updates",
-    "updates_owed",
-    "pretraining_left",
-    "evaluation_due",
-    "best_return",
-    "last_log",
-)
+PER_ENVIRONMENT = ("episode_return", "episode_length")
 
 
-def take(trainer: Trainer) -> dict[str, Any]:
-    """The state between two units of training, without the replay's rows, which its logs hold."""
-    envs = trainer.envs.state_dict()
-    return {
-        "counters": {name: getattr(trainer, name) for name in COUNTERS},
-        "agent": trainer.agent.state_dict(),
-        "replay": trainer.replay.state_dict(),
-        "warm_start": trainer.actor.warm_start,
-        "episode_return": torch.from_numpy(trainer.episode_return),
-        "episode_length": torch.from_numpy(trainer.episode_length),
-        "envs": {
-            **{name: torch.from_numpy(envs[name]) for name in ("episode", "seeds", "obs")},
-            "actions": [torch.from_numpy(taken) for taken in envs["actions"]],
-        },
-        "generators": trainer.generators.state_dict(),
-        "process": process_state(),
-    }
+@dataclass
+class TrainerState:
+    """What the trainer counts. Agent, replay and environments keep states of their own.
 
-
-def restore(
-    trainer: Trainer, state: dict[str, Any], segments: Mapping[str, Iterable[Segment]]
-) -> np.ndarray:
-    """Bring a new trainer to a state that was taken.
-
-    Args:
-        segments: the replay's rows, for each of its logs, oldest first.
-
-    Returns:
-        [N] bool, the environments whose episode could not be restored: a new one has begun.
-
-    Raises:
-        ValueError, KeyError, RuntimeError: the state is of a run with other sizes.
+    Attributes:
+        episode_return: [N] float64, rewards so far of the episode under way in each environment.
+        episode_length: [N] int64, its agent steps so far.
+        step: agent steps taken, over all environments.
+        updates: updates made, those of the pretraining included.
+        updates_owed: updates that the steps taken have earned and that are not made yet; a
+            fraction of one is carried over.
+        pretraining_left: updates of the pretraining that are not made yet.
+        evaluation_due: whether an evaluation comes next.
+        best_return: the highest mean return of an evaluation, with the planner.
+        last_log: agent step of the last record of the losses.
     """
-    trainer.agent.load_state_dict(state["agent"])
-    trainer.replay.load_state_dict(state["replay"], segments)
-    for name in COUNTERS:
-        setattr(trainer, name, state["counters"][name])
-    trainer.actor.warm_start.copy_(state["warm_start"])
-    trainer.episode_return = state["episode_return"].numpy().copy()
-    trainer.episode_length = state["episode_length"].numpy().copy()
-    envs = {name: state["envs"][name].numpy() for name in ("episode", "seeds", "obs")}
-    envs["actions"] = [taken.numpy() for taken in state["envs"]["actions"]]
-    lost = trainer.envs.load_state_dict(envs)
-    trainer.obs = trainer.envs.observations()
-    trainer.episode_return[lost] = 0
-    trainer.episode_length[lost] = 0
-    trainer.replay.end_episodes(lost)
-    trainer.actor.reset(lost)
-    trainer.generators.load_state_dict(state["generators"], trainer.seed, trainer.step)
-    restore_process(state["process"])
-    return lost
+
+    episode_return: np.ndarray
+    episode_length: np.ndarray
+    step: int = 0
+    updates: int = 0
+    updates_owed: float = 0.0
+    pretraining_left: int = 0
+    evaluation_due: bool = False
+    best_return: float = float("-inf")
+    last_log: int = 0
+
+    @classmethod
+    def initial(cls, num_envs: int) -> TrainerState:
+        """The state before the first step of that many environments."""
+        return cls(np.zeros(num_envs), np.zeros(num_envs, dtype=np.int64))
+
+    def begin_episodes(self, mask: np.ndarray) -> None:
+        """Start counting anew in the environments of mask [N] bool."""
+        self.episode_return[mask] = 0
+        self.episode_length[mask] = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state as plain data for a checkpoint; a copy."""
+        names = [field.name for field in fields(self) if field.name not in PER_ENVIRONMENT]
+        return {
+            "counters": {name: getattr(self, name) for name in names},
+            **{name: torch.tensor(getattr(self, name)) for name in PER_ENVIRONMENT},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what :meth:`state_dict` gave; other entries of ``state`` are left alone.
+
+        Raises:
+            KeyError: an entry is missing.
+            ValueError: the state is of a run with another number of environments.
+        """
+        for name in PER_ENVIRONMENT:
+            expected, found = len(getattr(self, name)), len(state[name])
+            if found != expected:
+                raise ValueError(
+                    f"{name} is of {found} environments, expected {expected}: resume with the "
+                    "--num-envs of the run"
+                )
+        for field in fields(self):
+            if field.name in PER_ENVIRONMENT:
+                value = state[field.name].numpy().copy()
+            else:
+                value = state["counters"][field.name]
+            setattr(self, field.name, value)

@@ -16,8 +16,8 @@ from support.graph_recorder import TapeRecorder
 from support.short_runs import SMALL, command
 
 from mppi_zoo.agent.execution import Execution
+from mppi_zoo.cli import acceleration
 from mppi_zoo.cli import main as run
-from mppi_zoo.cli import session
 from mppi_zoo.compute.cuda_graphs import WARM_UP, Recorded
 from mppi_zoo.core.types import EnvSpec, Gaussian
 from mppi_zoo.objective.prior import PlannerPrior, Prior
@@ -175,7 +175,7 @@ def test_a_recorded_run_is_the_run(
     assert "no CUDA graphs on cpu: going on without them" in capsys.readouterr().out
     with monkeypatch.context() as patch:
         patch.setattr(torch, "compile", no_compiler)
-        patch.setattr(session, "recorder_for", lambda device: recorder)
+        patch.setattr(acceleration, "recorder_for", lambda device: recorder)
         arguments = command(tmp_path / "run", "bmpc_equiv", "toy:point", *SMALL)
         arguments.remove("--quiet")
         assert run.main([*arguments, option]) == 0

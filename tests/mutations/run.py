@@ -440,10 +440,10 @@ MUTATIONS = [
         f"{WAITING}::test_draws_and_the_optimiser_never_wait[tdmpc2_equiv]",
     ),
     Mutation(
-        "every figure is looked at after every update",
+        "the metrics are checked after every update",
         "training/trainer.py",
-        "        if self.health.due:\n            self.health.check(agent)\n",
-        "        self.health.check(agent)\n",
+        "        if self.health.due:\n            self.health.check()\n",
+        "        self.health.check()\n",
         f"{WAITING}::test_one_transfer_an_environment_step[pompc_adaptive_rkl-meta-6]",
     ),
     # --- HumanoidBench
@@ -478,7 +478,7 @@ MUTATIONS = [
     # --- resuming
     Mutation(
         "the warm start is not restored",
-        "training/trainer_state.py",
+        "training/checkpointing.py",
         'trainer.actor.warm_start.copy_(state["warm_start"])',
         "trainer.actor.warm_start.zero_()",
         "tests/system/test_resuming.py::test_mujoco_tasks_resume_exactly_within_an_episode"
@@ -500,8 +500,8 @@ MUTATIONS = [
     ),
     Mutation(
         "the generators go on where the new process has them",
-        "training/trainer_state.py",
-        'trainer.generators.load_state_dict(state["generators"], trainer.seed, trainer.step)',
+        "training/checkpointing.py",
+        'trainer.generators.load_state_dict(state["generators"], trainer.seed, trainer.state.step)',
         "pass",
         RESUME,
     ),

@@ -9,7 +9,7 @@ import torch
 from support.agents import build_execution, random_batch
 
 from mppi_zoo.agent.execution import Execution
-from mppi_zoo.cli import main as run
+from mppi_zoo.cli.setup import replay_device
 from mppi_zoo.compute import cuda_graphs
 from mppi_zoo.core.types import Batch, EnvSpec
 
@@ -84,4 +84,4 @@ def test_the_replay_is_on_the_gpu_where_it_leaves_half(
     kind: str, free: int, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 10**9))
-    assert run.replay_device(torch.device(kind), 100).type == expected
+    assert replay_device(torch.device(kind), 100).type == expected

@@ -188,7 +188,7 @@ def test_a_bad_update_is_reported_with_its_batch(
     assert str(kept) in said and "model_loss = nan" in said and "|reward| up to" in said
     content = torch.load(kept, weights_only=True)
     assert content["batch"]["obs"].shape == (4, 16, 2) and content["step"] == 32
-    assert not np.isfinite(content["figures"]["model_loss"])
+    assert not np.isfinite(content["metrics"]["model_loss"])
 
 
 # --- the disk ------------------------------------------------------------------------------------
@@ -514,7 +514,7 @@ def test_a_renderer_that_fails_costs_the_video_only(
         raise OSError("no display")
 
     monkeypatch.setattr(envs.EpisodeVector, "render", render)
-    monkeypatch.setattr("mppi_zoo.cli.main.rendering_available", lambda: (True, ""))
+    monkeypatch.setattr("mppi_zoo.cli.setup.rendering_available", lambda: (True, ""))
     out = tmp_path / "run"
     arguments = command(out, MEMBER, TASK, *SMALL)
     for flag in ("--quiet", "--no-video"):

@@ -164,7 +164,7 @@ def test_one_transfer_an_environment_step(
             )
             trainer.obs = envs.reset()
             with mode:
-                while trainer.pretraining_left == 0:
+                while trainer.state.pretraining_left == 0:
                     trainer.explore()
                 trainer.pretrain()
                 trainer.pretrain()
@@ -174,7 +174,7 @@ def test_one_transfer_an_environment_step(
                     trainer.advance()
                     assert crossings.to_host_calls == step
                     assert crossings.to_device_calls - begun <= most
-    assert trainer.updates == 5
+    assert trainer.state.updates == 5
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from mppi_zoo.training.diagnostics import (
     kl_gradient,
     mean_value,
     plan_metrics,
-    value_figures,
+    value_metrics,
 )
 from mppi_zoo.training.evaluation import Episodes
 
@@ -47,10 +47,10 @@ def test_training_is_the_same_without(
     extra = ("--param", "POMPCAgent.prior=@FreshPlannerPrior") if fresh else ()
     member = "pompc_replay" if fresh else "pompc_adaptive_fkl"
     measured = train(tmp_path / "with", member, *extra)
-    monkeypatch.setattr(Diagnostics, "figures", lambda *_: {})
+    monkeypatch.setattr(Diagnostics, "metrics", lambda *_: {})
     plain = train(tmp_path / "without", member, *extra)
     tables = [pd.read_csv(folder / "metrics.csv") for folder in (measured, plain)]
-    # before the first plan is stored, the episodes' figures alone
+    # before the first plan is stored, the episodes' metrics alone
     assert (tables[0]["split"] == "diagnostic").sum() == 4 + 14
     kept = tables[0].loc[tables[0]["split"] != "diagnostic"].reset_index(drop=True)
     pd.testing.assert_frame_equal(kept, tables[1])
@@ -122,7 +122,7 @@ def test_value_return_is_the_discounted_sum() -> None:
     # one terminated episode of 3 steps beside a longer one, all states of it counted
     rewards = np.array([[1.0, 0.0], [2.0, 0.0], [4.0, 0.0], [0.0, 0.0]])
     returns = [1 + gamma * (2 + gamma * 4), 2 + gamma * 4, 4.0]
-    found = value_figures(agent, episodes(rewards, [True, True], [3, 4]), generator(), 12)
+    found = value_metrics(agent, episodes(rewards, [True, True], [3, 4]), generator(), 12)
     assert found["value_return"] == pytest.approx(np.mean(returns) / 2)
     assert found["overestimation"] == pytest.approx(found["value_estimate"] - found["value_return"])
 
@@ -136,7 +136,7 @@ def test_a_time_limit_is_no_end() -> None:
     gamma = float(agent.world_model.discount)
     # the reward at which that value is exact, so that nothing is over-estimated, cut anywhere
     rewards = np.full((6, 2), (1 - gamma) * constant)
-    found = value_figures(agent, episodes(rewards, [False, False], [6, 6]), generator())
+    found = value_metrics(agent, episodes(rewards, [False, False], [6, 6]), generator())
     assert found["overestimation"] == pytest.approx(0, abs=1e-9)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from support.agents import build_execution
 
 from mppi_zoo.core.types import EnvSpec
 from mppi_zoo.training.options import TrainingOptions
-from mppi_zoo.training.throughput import Speed, forecast, measure
+from mppi_zoo.training.throughput import Speed, Stopwatch, forecast, measure
 
 
 def test_measuring_leaves_the_agent_as_it_was() -> None:
@@ -32,3 +33,21 @@ def test_days_name_the_laptop_scale() -> None:
     laptop = forecast(Speed(0.01, 0.02), TrainingOptions(steps=15_000), 1, 2500)
     assert "33.3 agent steps/s" in laptop and "7 minutes" in laptop
     assert "laptop" not in laptop
+
+
+def test_the_stopwatch_gives_means_and_leaves_pauses_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("time.perf_counter", lambda: now[0])
+    watch = Stopwatch()
+    for seconds in (0.25, 0.75):
+        begun = now[0]
+        now[0] += seconds
+        assert watch.add("plan", begun) == now[0]
+    begun = now[0]
+    now[0] += 60.0  # an evaluation
+    watch.pause(begun)
+    watch.steps = 4
+    assert watch.lap() == {"plan_ms": 500.0, "steps_per_second": 4.0}
+    now[0] += 2.0
+    watch.steps = 1
+    assert watch.lap() == {"steps_per_second": 0.5}  # a new lap

@@ -1,0 +1,54 @@
+"""Compiled code and CUDA graphs, where they were asked for and work; and how fast it is then."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+
+import torch
+
+from mppi_zoo.cli.setup import Setup
+from mppi_zoo.compute.cuda_graphs import CudaRecorder, Recorder
+from mppi_zoo.training.throughput import Speed, measure
+
+
+def accelerate(setup: Setup, args: argparse.Namespace, tell: Callable[[str], None]) -> Speed:
+    """Compile and record the agent as ``args`` ask for, and measure its speed.
+
+    Args:
+        tell: takes messages for the user.
+    """
+    execution, experiment = setup.execution, setup.experiment
+    sizes = (
+        setup.envs.num_envs,
+        experiment.training.batch_size,
+        experiment.reanalysis.states_per_update(execution.agent.planner.horizon),
+    )
+    recorder = recorder_for(setup.device) if args.compile or args.graphs else None
+    if recorder is not None:
+        execution.record(recorder, tell)
+    elif args.graphs:
+        tell(f"no CUDA graphs on {setup.device}: going on without them")
+    if not args.compile:
+        return measure(execution, *sizes)
+    tell("compiling: about a minute" + (", then CUDA graphs" if recorder else ""))
+    begun = time.perf_counter()
+    try:
+        execution.compile()
+        speed = measure(execution, *sizes)
+    except Exception as error:  # compilers fail in many ways; eager does not
+        execution.uncompile()
+        reason = str(error).strip().splitlines()
+        tell(
+            f"torch.compile failed ({reason[0] if reason else type(error).__name__}): "
+            f"going on without it{', with CUDA graphs alone' if recorder else ''}"
+        )
+        return measure(execution, *sizes)
+    tell(f"compiled in {time.perf_counter() - begun:.0f} s")
+    return speed
+
+
+def recorder_for(device: torch.device) -> Recorder | None:
+    """What records plans and updates on a device; None where there are no graphs."""
+    return CudaRecorder(device) if device.type == "cuda" else None

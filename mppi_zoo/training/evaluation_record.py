@@ -1,0 +1,50 @@
+"""What becomes of an evaluation: metrics, the latest and the best agent, a video, a message."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mppi_zoo.agent.agent import POMPCAgent
+from mppi_zoo.agent.checkpoint import save_agent
+from mppi_zoo.runs.metrics import MetricsLogger
+from mppi_zoo.runs.progress import Progress
+from mppi_zoo.runs.video import save_video
+from mppi_zoo.training.evaluation import Episodes
+
+
+class EvaluationRecord:
+    """Writes the outcome of evaluations to a run's folder, and tells the user.
+
+    Args:
+        folder: of the run.
+        logger: of ``metrics.csv``.
+        progress: where messages go.
+    """
+
+    def __init__(self, folder: Path, logger: MetricsLogger, progress: Progress):
+        self.folder, self.logger, self.progress = folder, logger, progress
+
+    def episodes(self, step: int, planner: Episodes, policy: Episodes) -> None:
+        """Write the metrics of both kinds of episodes at an agent step."""
+        self.logger.write(step, "eval", planner.metrics())
+        self.logger.write(step, "eval_policy", policy.metrics())
+
+    def agent(self, agent: POMPCAgent, step: int, *, best: bool) -> None:
+        """Save the agent as the latest, and as the best where it is."""
+        save_agent(self.folder / "checkpoints" / "last.pt", agent, step)
+        if best:
+            save_agent(self.folder / "checkpoints" / "best.pt", agent, step)
+
+    def show(self, step: int, planner: Episodes, policy: Episodes) -> None:
+        """Save the film of the planner's first episode, if there is one; show the mean returns."""
+        if planner.frames:
+            path = self.folder / "videos" / f"evaluation_{step}.mp4"
+            self.progress.message(save_video(path, planner.frames))
+        if planner.no_film:
+            self.progress.message(planner.no_film)
+        self.progress.update(step, eval_return=planner.mean_return)
+        self.progress.message(
+            f"step {step}: evaluation return {planner.mean_return:.1f} with the planner, "
+            f"{policy.mean_return:.1f} with the bare policy "
+            f"({planner.returns.size} episodes each)"
+        )

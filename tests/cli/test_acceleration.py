@@ -1,0 +1,84 @@
+"""Compiling and recording: where it fails, the run goes on without."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from collections.abc import Iterator
+
+import pytest
+
+from mppi_zoo.agent.execution import Execution
+from mppi_zoo.cli import acceleration, resume
+from mppi_zoo.cli.acceleration import accelerate, recorder_for
+from mppi_zoo.cli.arguments import parser
+from mppi_zoo.cli.setup import Setup, build
+from mppi_zoo.training.throughput import Speed
+
+DEBUG = ["--gin", "bmpc_equiv", "--gin", "debug", "--task", "toy:point", "--device", "cpu"]
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int, float]]:
+    """Sizes at which the speed was measured."""
+    sizes: list[tuple[int, int, float]] = []
+
+    def measure(agent: object, *given: float) -> Speed:
+        sizes.append(given)  # type: ignore[arg-type]
+        return Speed(0.1, 0.2)
+
+    monkeypatch.setattr(acceleration, "measure", measure)
+    return sizes
+
+
+@contextlib.contextmanager
+def setup(*arguments: str) -> Iterator[tuple[Setup, argparse.Namespace]]:
+    args = parser().parse_args([*DEBUG, *arguments])
+    resume.settle(args)
+    with contextlib.ExitStack() as stack:
+        yield build(args, None, stack), args
+
+
+def test_the_speed_is_that_of_the_run(measured: list[tuple[int, int, float]]) -> None:
+    said: list[str] = []
+    reanalysis = ("--param", "Reanalysis.interval=10", "--param", "Reanalysis.count=20")
+    with setup("--num-envs", "2", *reanalysis) as (built, args):
+        assert accelerate(built, args, said.append) == Speed(0.1, 0.2)
+        horizon = built.execution.agent.planner.horizon
+    assert measured == [(2, 16, 2.0 * horizon)] and said == []
+
+
+def test_there_are_no_graphs_without_a_gpu(measured: list[tuple[int, int, float]]) -> None:
+    said: list[str] = []
+    with setup("--graphs") as (built, args):
+        assert recorder_for(built.device) is None
+        accelerate(built, args, said.append)
+    assert said == ["no CUDA graphs on cpu: going on without them"] and len(measured) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(RuntimeError("no compiler\nat line 3"), "no compiler"), (KeyError(), "KeyError")],
+)
+def test_a_compiler_that_fails_is_told_and_left_out(
+    error: Exception,
+    reason: str,
+    measured: list[tuple[int, int, float]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls: list[str] = []
+
+    def fail(self: Execution) -> None:
+        calls.append("compile")
+        raise error
+
+    monkeypatch.setattr(Execution, "compile", fail)
+    monkeypatch.setattr(Execution, "uncompile", lambda self: calls.append("uncompile"))
+    said: list[str] = []
+    with setup("--compile") as (built, args):
+        accelerate(built, args, said.append)
+    assert calls == ["compile", "uncompile"] and len(measured) == 1
+    assert said == [
+        "compiling: about a minute",
+        f"torch.compile failed ({reason}): going on without it",
+    ]

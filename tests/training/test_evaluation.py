@@ -1,0 +1,111 @@
+"""Evaluation: episodes that end at different times, the same ones for planner and policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from support.agents import build
+
+from mppi_zoo.agent.agent import POMPCAgent
+from mppi_zoo.agent.execution import Execution
+from mppi_zoo.envs import EpisodeVector
+from mppi_zoo.envs.toy import EPISODE_STEPS
+from mppi_zoo.training.evaluation import Evaluator, run_episodes
+
+# Env 0 runs out of the square at once, env 1 slowly, env 2 stays to the time limit.
+SPEEDS = np.array([[1.0], [0.4], [0.0]], dtype=np.float32)
+
+
+@pytest.fixture
+def envs() -> Iterator[EpisodeVector]:
+    with EpisodeVector("toy:point-terminating", 3, 5, "evaluation", render=True) as vector:
+        yield vector
+
+
+@pytest.fixture(scope="module")
+def agent() -> POMPCAgent:
+    with EpisodeVector("toy:point-terminating", 1, 5, "training") as vector:
+        return build("pompc_replay", vector.spec, "iterations=1")
+
+
+def outwards(obs: np.ndarray) -> np.ndarray:
+    return SPEEDS * np.where(obs < 0, -1, 1).astype(np.float32)
+
+
+def test_episodes_that_end_at_different_times(envs: EpisodeVector) -> None:
+    found = run_episodes(envs, outwards)
+    quick, slow, whole = found.lengths
+    assert quick < slow < whole == EPISODE_STEPS
+    assert found.terminated.tolist() == [True, True, False]
+    assert found.obs.shape == (EPISODE_STEPS + 1, 3, 2)
+    # what an environment does after its episode does not count
+    reward = np.zeros((EPISODE_STEPS, 3))
+    for env, length in enumerate(found.lengths):
+        obs = found.obs[:length, env].astype(np.float64)
+        action = SPEEDS[env] * np.where(obs < 0, -1, 1)
+        reward[:length, env] = 1 - 0.5 * np.square(action + obs).sum(-1)
+    np.testing.assert_allclose(found.rewards, reward, atol=1e-5)
+    np.testing.assert_allclose(found.returns, reward.sum(0), atol=1e-5)
+    assert (np.abs(found.obs[quick, 0]) > 1).any() and not found.frames
+
+
+def test_metrics_are_those_of_the_episodes(envs: EpisodeVector) -> None:
+    found = run_episodes(envs, outwards)
+    assert found.metrics() == pytest.approx(
+        {
+            "episode_return": found.returns.mean(),
+            "episode_return_std": found.returns.std(),
+            "episode_return_min": found.returns.min(),
+            "episode_return_max": found.returns.max(),
+            "episode_length": found.lengths.mean(),
+        }
+    )
+
+
+def test_the_film_is_of_the_first_episode_alone(envs: EpisodeVector) -> None:
+    found = run_episodes(envs, outwards, film=True)
+    # with what was seen before the first step
+    assert len(found.frames) == found.lengths[0] + 1 and found.no_film == ""
+
+
+def test_a_camera_that_fails_costs_the_film_alone(
+    envs: EpisodeVector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def render(self: EpisodeVector, index: int) -> np.ndarray:
+        raise OSError("no display")
+
+    start = np.zeros(3, dtype=np.int64)
+    envs.episode = start
+    plain = run_episodes(envs, outwards)
+    monkeypatch.setattr(EpisodeVector, "render", render)
+    envs.episode = start
+    found = run_episodes(envs, outwards, film=True)
+    assert not found.frames and "rendering failed (OSError: no display)" in found.no_film
+    assert np.array_equal(found.obs, plain.obs) and np.array_equal(found.returns, plain.returns)
+
+
+def test_an_evaluation_depends_on_its_step_alone(envs: EpisodeVector, agent: POMPCAgent) -> None:
+    evaluator = Evaluator(envs, seed=5)
+    planner, policy = evaluator.planner(Execution(agent), 40), evaluator.policy(agent, 40)
+    assert np.array_equal(planner.obs[0], policy.obs[0])  # the same episodes for both
+    other = evaluator.planner(Execution(agent), 80)
+    assert not np.array_equal(other.obs[0], planner.obs[0])
+    again = evaluator.planner(Execution(agent), 40)
+    assert np.array_equal(again.obs, planner.obs) and np.array_equal(again.rewards, planner.rewards)
+
+
+def test_each_step_may_abandon_an_evaluation(envs: EpisodeVector, agent: POMPCAgent) -> None:
+    class Stop(Exception):
+        pass
+
+    left = [3]
+
+    def each_step() -> None:
+        left[0] -= 1
+        if not left[0]:
+            raise Stop
+
+    with pytest.raises(Stop):
+        Evaluator(envs, 5, each_step).policy(agent, 0)
