@@ -5,8 +5,10 @@ Gin itself lets an unused binding or a mistyped macro pass in silence; here both
 
 from __future__ import annotations
 
+import ast
 import difflib
 import importlib
+import inspect
 import logging
 import sys
 from collections.abc import Callable, Sequence
@@ -192,6 +194,24 @@ def check_dead_bindings(files: Sequence[str], params: Sequence[str]) -> None:
 def operative_config() -> str:
     """The full configuration as used, defaults included; parses back to the same experiment."""
     return gin.operative_config_str(max_line_length=100)
+
+
+def is_default(name: str, value: str) -> bool:
+    """Whether a value, as text, is the one that the part declares for its parameter.
+
+    Args:
+        name: such as ``KLObjective.lam``.
+        value: as :func:`mppi_zoo.config.bindings.read_bindings` gives it.
+    """
+    part, _, parameter = name.rpartition(".")
+    matches = gin_config._REGISTRY.matching_selectors(part) if part else []
+    if len(matches) != 1:
+        return False
+    declared = inspect.signature(gin_config._REGISTRY[matches[0]].wrapped).parameters
+    try:
+        return parameter in declared and ast.literal_eval(value) == declared[parameter].default
+    except (ValueError, SyntaxError):  # a macro or a part, which no signature declares
+        return False
 
 
 def set_macro(name: str, value: Any) -> str:
