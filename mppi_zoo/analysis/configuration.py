@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mppi_zoo.config.bindings import read_bindings
+from mppi_zoo.config.renames import upgrade
 
 # What may differ between two runs of one method: how long, when it was looked at and kept.
 SCHEDULE = frozenset(
@@ -28,10 +29,12 @@ SCHEDULE = frozenset(
 def parse_settings(text: str) -> dict[str, str]:
     """Names and values, as text, of an operative gin configuration; macros are filled in.
 
+    Names of earlier versions become today's.
+
     Raises:
         ValueError: a line that is no binding.
     """
-    settings = read_bindings(text)
+    settings = read_bindings(upgrade(text))
     macros = {name: value for name, value in settings.items() if "." not in name}
     return {n: macros.get(v[1:], v) if v.startswith("%") else v for n, v in settings.items()}
 

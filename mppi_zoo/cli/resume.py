@@ -8,6 +8,7 @@ from typing import Any
 
 from mppi_zoo.config.bindings import read_bindings
 from mppi_zoo.config.gin_config import is_default
+from mppi_zoo.config.renames import upgrade
 from mppi_zoo.runs import folder as run_folder
 from mppi_zoo.runs.atomic import write_text
 
@@ -94,7 +95,7 @@ def accept(folder: Path, operative: str, changed: list[str], force: bool) -> str
     """
     file = folder / run_folder.CONFIG_FILE
     try:
-        before = read_bindings(file.read_text(encoding="utf-8"))
+        before = read_bindings(upgrade(file.read_text(encoding="utf-8")))
     except ValueError as error:
         raise ValueError(f"{file} is damaged ({error}): restore it") from error
     difference = "\n".join([*_differences(before, read_bindings(operative)), *changed])
