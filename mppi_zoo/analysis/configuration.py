@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mppi_zoo.config.bindings import read_bindings
+from mppi_zoo.config.renames import upgrade
+
 # What may differ between two runs of one method: how long, when it was looked at and kept.
 SCHEDULE = frozenset(
     {
@@ -26,31 +29,14 @@ SCHEDULE = frozenset(
 def parse_settings(text: str) -> dict[str, str]:
     """Names and values, as text, of an operative gin configuration; macros are filled in.
 
+    Names of earlier versions become today's.
+
     Raises:
         ValueError: a line that is no binding.
     """
-    settings: dict[str, str] = {}
-    pending = ""
-    for number, line in enumerate(text.splitlines(), start=1):
-        line = line.split("#")[0].rstrip() if not pending else line.rstrip()
-        if not line.strip() and not pending:
-            continue
-        pending += line.strip().removesuffix("\\")
-        if line.endswith("\\") or _open(pending):
-            continue
-        name, equals, value = pending.partition("=")
-        if not equals:
-            raise ValueError(f"line {number} is {pending!r}, expected NAME = VALUE")
-        settings[name.strip()] = value.strip()
-        pending = ""
-    if pending:
-        raise ValueError(f"the file ends within {pending!r}")
+    settings = read_bindings(upgrade(text))
     macros = {name: value for name, value in settings.items() if "." not in name}
     return {n: macros.get(v[1:], v) if v.startswith("%") else v for n, v in settings.items()}
-
-
-def _open(text: str) -> bool:
-    return any(text.count(a) > text.count(b) for a, b in ("()", "[]", "{}"))
 
 
 def identity(settings: dict[str, str]) -> dict[str, str]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 from pathlib import Path
 from typing import Any
 
+from mppi_zoo.config.bindings import read_bindings
+from mppi_zoo.config.gin_config import is_default
+from mppi_zoo.config.renames import upgrade
 from mppi_zoo.runs import folder as run_folder
 from mppi_zoo.runs.atomic import write_text
 
@@ -90,25 +92,39 @@ def options(args: argparse.Namespace, device: str) -> dict[str, Any]:
 
 
 def accept(folder: Path, operative: str, changed: list[str], force: bool) -> str:
-    """Compare the configuration with that of the run to take up.
+    """Compare the configuration with that of the run to take up, setting by setting.
 
     Returns:
         The differences, empty if there are none.
 
     Raises:
-        ValueError: there are, and ``force`` is not given; shows them.
+        ValueError: there are, and ``force`` is not given; shows them. Or the run's configuration
+            is damaged.
     """
-    before = (folder / run_folder.CONFIG_FILE).read_text(encoding="utf-8")
-    lines = difflib.unified_diff(
-        before.splitlines(), operative.splitlines(), "the run", "now", lineterm="", n=0
-    )
-    difference = "\n".join([*(line for line in lines if not line.startswith("@@")), *changed])
+    file = folder / run_folder.CONFIG_FILE
+    try:
+        before = read_bindings(upgrade(file.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise ValueError(f"{file} is damaged ({error}): restore it") from error
+    difference = "\n".join([*_differences(before, read_bindings(operative)), *changed])
     if difference and not force:
         raise ValueError(
             f"the configuration differs from that of the run in {folder}:\n{difference}\n"
             "With --force the run goes on with the new one"
         )
     return difference
+
+
+def _differences(before: dict[str, str], now: dict[str, str]) -> list[str]:
+    """Lines as of a unified diff; a parameter that came since, at its default, is no difference."""
+    lines: list[str] = []
+    for name in sorted(before.keys() | now.keys()):
+        if name not in before and is_default(name, now[name]):
+            continue
+        if before.get(name) != now.get(name):
+            lines += [f"-{name} = {before[name]}"] if name in before else []
+            lines += [f"+{name} = {now[name]}"] if name in now else []
+    return ["--- the run", "+++ now", *lines] if lines else []
 
 
 def keep_config(folder: Path, operative: str, step: int) -> None:

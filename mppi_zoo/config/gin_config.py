@@ -5,8 +5,10 @@ Gin itself lets an unused binding or a mistyped macro pass in silence; here both
 
 from __future__ import annotations
 
+import ast
 import difflib
 import importlib
+import inspect
 import logging
 import sys
 from collections.abc import Callable, Sequence
@@ -20,6 +22,7 @@ from gin import config as gin_config
 from mppi_zoo.agent import agent as _agent  # noqa: F401  (registers the parts by import)
 from mppi_zoo.agent.agent import POMPCAgent
 from mppi_zoo.agent.execution import Execution
+from mppi_zoo.config import renames
 from mppi_zoo.config.paths import find_gin, gin_folder
 from mppi_zoo.envs import EnvOptions
 from mppi_zoo.objective import divergence as _divergence  # noqa: F401
@@ -56,7 +59,8 @@ def parse(
     """Read gin files, then bindings (later ones win), and build the experiment's parts.
 
     Args:
-        files: names or paths, resolved by :func:`mppi_zoo.config.paths.find_gin`.
+        files: names or paths, resolved by :func:`mppi_zoo.config.paths.find_gin`. A run folder's
+            config.gin may be that of an earlier version, see :mod:`mppi_zoo.config.renames`.
         params: bindings such as ``"KLObjective.lam=0.1"``.
         imports: modules outside the package that register parts of their own.
 
@@ -74,14 +78,24 @@ def parse(
     logging.disable(logging.ERROR)  # gin reports each place that it tries for an include
     try:
         # not finalized: that would lock gin, and a notebook could register no part after a run
-        gin.parse_config_files_and_bindings(
-            [str(path) for path in paths], list(params), finalize_config=False
-        )
+        for path in paths:
+            _parse_file(path)
+        gin.parse_config(list(params))
         return gin.get_configurable(Experiment)()
     except (ValueError, SyntaxError, TypeError, OSError) as error:
-        raise ValueError(f"{_plain(error)}{_suggest(str(error))}") from error
+        hint = renames.hint(str(error)) or _suggest(str(error))
+        raise ValueError(f"{_plain(error)}{hint}") from error
     finally:
         logging.disable(logging.NOTSET)
+
+
+def _parse_file(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    upgraded = renames.upgrade(text)
+    if upgraded == text:
+        gin.parse_config_file(str(path))  # which names the file in its errors
+    else:
+        gin.parse_config(upgraded)
 
 
 def _import(module: str) -> None:
@@ -123,7 +137,7 @@ def own_text(files: Sequence[str], params: Sequence[str]) -> str:
     """The user's part of a configuration: bindings, and files that do not come with the package."""
     shipped = gin_folder().resolve()
     own = [p for p in map(find_gin, files) if not p.resolve().is_relative_to(shipped)]
-    return "\n".join([*params, *(path.read_text() for path in own)])
+    return "\n".join([*params, *(renames.upgrade(path.read_text()) for path in own)])
 
 
 def dead_bindings(within: str = "") -> list[str]:
@@ -196,6 +210,24 @@ def check_dead_bindings(files: Sequence[str], params: Sequence[str]) -> None:
 def operative_config() -> str:
     """The full configuration as used, defaults included; parses back to the same experiment."""
     return gin.operative_config_str(max_line_length=100)
+
+
+def is_default(name: str, value: str) -> bool:
+    """Whether a value, as text, is the one that the part declares for its parameter.
+
+    Args:
+        name: such as ``KLObjective.lam``.
+        value: as :func:`mppi_zoo.config.bindings.read_bindings` gives it.
+    """
+    part, _, parameter = name.rpartition(".")
+    matches = gin_config._REGISTRY.matching_selectors(part) if part else []
+    if len(matches) != 1:
+        return False
+    declared = inspect.signature(gin_config._REGISTRY[matches[0]].wrapped).parameters
+    try:
+        return parameter in declared and ast.literal_eval(value) == declared[parameter].default
+    except (ValueError, SyntaxError):  # a macro or a part, which no signature declares
+        return False
 
 
 def set_macro(name: str, value: Any) -> str:

@@ -605,6 +605,14 @@ MUTATIONS = [
         "if False:",
         "tests/system/test_faults.py::test_a_repeated_signal_is_one_request",
     ),
+    # --- the order of the rooms
+    Mutation(
+        "mathematics import an environment",
+        "core/math.py",
+        "    return torch.sign(x) * torch.log1p(torch.abs(x))",
+        "    import mppi_zoo.envs.seeding\n\n    return torch.sign(x) * torch.log1p(torch.abs(x))",
+        "tests/test_structure.py::test_a_room_imports_only_from_rooms_before_it",
+    ),
 ]
 
 
