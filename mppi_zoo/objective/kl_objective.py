@@ -164,20 +164,21 @@ class KLObjective(nn.Module):
         covered_value = None if scaled is None else scaled[: divergence.shape[0]]
         sample_weights = self.sample_weights(covered_value, scaled_baseline)
         cost = kl_weight * kl_factor * sample_weights * divergence
-        # mean over the batch, weighted sum over time
-        steps = sample.action.shape[0]
-        weights = temporal_weights(self.rho, steps, entropy)
-        gain_sum = (weights * gain.mean(1)).sum()
-        cost_sum = (weights[: divergence.shape[0]] * cost.mean(1)).sum()
+        loss, gain, cost = self._summed(gain, cost)
+        statistics = statistics._replace(divergence=kl_scale)
+        raw = (q, divergence, entropy)
         return ObjectiveTerms(
-            loss=(cost_sum - gain_sum) / steps,
-            gain=gain_sum / steps,
-            cost=cost_sum / steps,
-            statistics=statistics._replace(divergence=kl_scale),
-            value=q,
-            divergence=divergence,
-            entropy=entropy,
-            kl_weight=kl_weight,
-            kl_factor=kl_factor,
-            sample_weights=sample_weights,
+            loss, gain, cost, statistics, *raw, kl_weight, kl_factor, sample_weights
         )
+
+    def _summed(self, gain: Tensor, cost: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Loss, gain and cost, 0-d: mean over the batch, sum over time with rho^t, over T'.
+
+        Args:
+            gain: [T', B]; cost: [T, B].
+        """
+        steps = gain.shape[0]
+        weights = temporal_weights(self.rho, steps, gain)
+        gain_sum = (weights * gain.mean(1)).sum()
+        cost_sum = (weights[: cost.shape[0]] * cost.mean(1)).sum()
+        return (cost_sum - gain_sum) / steps, gain_sum / steps, cost_sum / steps

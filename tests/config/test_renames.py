@@ -48,7 +48,9 @@ ModelLoss.consistency = 20.0
 ModelLoss.reward = 0.1
 ModelLoss.rho = %rho
 ModelLoss.termination = 1.0
+ModelLoss.terms = ()
 ModelLoss.value = 0.2
+ModelLoss.weights = None
 Optimizers.encoder_lr_scale = 0.3
 Optimizers.lr = 0.0003
 Optimizers.optimizer = @ClippedAdam
@@ -56,6 +58,8 @@ Optimizers.policy_eps = 1e-05
 POMPCAgent.model_loss = @ModelLoss()
 POMPCAgent.objective = @KLObjective()
 POMPCAgent.optimizers = @Optimizers
+POMPCAgent.policy_update = @WeightedSum()
+POMPCAgent.view = @mean_view
 rho = 0.5
 steps = 300
 """
@@ -104,13 +108,13 @@ def test_no_other_part_or_value_is_touched() -> None:
 
 @pytest.mark.parametrize("old", renames.PARAMETERS)
 def test_a_bound_old_parameter_is_refused_with_its_new_name(old: str) -> None:
-    with pytest.raises(ValueError, match=f"{old} is called {renames.PARAMETERS[old]} since"):
+    with pytest.raises(ValueError, match=f"{old} is now called {renames.PARAMETERS[old]}"):
         parse(["tdmpc2_equiv"], [f"{old} = 1.0"])
 
 
 @pytest.mark.parametrize("old", renames.PARTS)
 def test_an_old_part_is_refused_with_its_new_name(old: str) -> None:
-    message = f"{old} is called {renames.PARTS[old]} since"
+    message = f"{old} is now called {renames.PARTS[old]}"
     for binding in (f"Experiment.task = @{old}()", f"Experiment.task = @{old}", f"{old}.x = 1"):
         with pytest.raises(ValueError, match=message):
             parse(["tdmpc2_equiv"], [binding])
