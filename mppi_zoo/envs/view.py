@@ -23,12 +23,14 @@ class EpisodeFacts(NamedTuple):
         action_repeat: environment steps per agent step.
         max_episode_steps: time limit in environment steps, None if there is none.
         episodic: whether episodes can terminate.
+        observed: the observation space before it is flattened.
     """
 
     task: str
     action_repeat: int
     max_episode_steps: int | None
     episodic: bool
+    observed: spaces.Space
 
 
 class AgentEnv(gymnasium.Wrapper):
@@ -63,10 +65,11 @@ class AgentEnv(gymnasium.Wrapper):
     ) -> None:
         _check_observations(env.observation_space, task)
         bounds = _check_actions(env.action_space, task)
+        observed = env.observation_space
         if not isinstance(env.observation_space, spaces.Box):
             env = FlattenObservation(env)
         super().__init__(env)
-        self.facts = EpisodeFacts(task, action_repeat, max_episode_steps, episodic)
+        self.facts = EpisodeFacts(task, action_repeat, max_episode_steps, episodic, observed)
         obs_dim = int(np.prod(env.observation_space.shape or ()))
         self.observation_space = spaces.Box(-np.inf, np.inf, (obs_dim,), np.float32)
         self.action_space = spaces.Box(-1.0, 1.0, (int(np.prod(bounds.shape)),), np.float32)
@@ -207,7 +210,7 @@ def _told(error: Exception) -> str:
 
 
 def _check_observations(space: spaces.Space, task: str) -> None:
-    for part in _leaves(space):
+    for _, part in leaves(space):
         if isinstance(part, spaces.Box) and part.dtype == np.uint8 and len(part.shape) == 3:
             raise ValueError(
                 f"{task}: observation space {part} is images; expected state vectors, as pixels "
@@ -220,12 +223,21 @@ def _check_observations(space: spaces.Space, task: str) -> None:
         )
 
 
-def _leaves(space: spaces.Space) -> list[spaces.Space]:
+def leaves(space: spaces.Space, path: str = "") -> list[tuple[str, spaces.Space]]:
+    """(path, space) of each space that has no parts of its own, in the order of flattening.
+
+    A path joins the keys of dictionaries and the positions in tuples, as in "arm/0"; it is empty
+    where ``space`` itself has no parts.
+    """
     if isinstance(space, spaces.Dict):
-        return [leaf for part in space.spaces.values() for leaf in _leaves(part)]
-    if isinstance(space, spaces.Tuple):
-        return [leaf for part in space.spaces for leaf in _leaves(part)]
-    return [space]
+        parts = [(str(key), part) for key, part in space.spaces.items()]
+    elif isinstance(space, spaces.Tuple):
+        parts = [(str(index), part) for index, part in enumerate(space.spaces)]
+    else:
+        return [(path, space)]
+    return [
+        leaf for name, part in parts for leaf in leaves(part, f"{path}/{name}" if path else name)
+    ]
 
 
 def _check_actions(space: spaces.Space, task: str) -> spaces.Box:

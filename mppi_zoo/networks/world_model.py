@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from mppi_zoo.core.math import discount_factor, temporal_weights
 from mppi_zoo.core.types import EnvSpec, Step
+from mppi_zoo.networks.encoder import Encoder, vector_encoder
 from mppi_zoo.networks.layers import LatentNorm, TwoHot, mlp, simnorm, zero_init
 
 
@@ -21,10 +22,12 @@ class WorldModel(nn.Module):
         latent_dim: Z, a multiple of SimNorm's group.
         enc_dim: width of the encoder.
         mlp_dim: M, width of all other networks.
-        num_enc_layers: the encoder has max(num_enc_layers - 1, 1) hidden blocks.
+        num_enc_layers: layers of the encoder; fewer than 2 count as 2.
         reward_hidden_layers: 2; BOOM's program has 3.
         latent_norm: (latent_dim, action_dim) -> the module behind the latent's LayerNorm.
         discount: gamma; None derives it from the episode length (spec section 1).
+        encoder: builds the network from observations to latents; see
+            :data:`~mppi_zoo.networks.encoder.Encoder`.
     """
 
     def __init__(
@@ -37,6 +40,7 @@ class WorldModel(nn.Module):
         reward_hidden_layers: int = 2,
         latent_norm: LatentNorm = simnorm,
         discount: float | None = None,
+        encoder: Encoder = vector_encoder,
     ):
         super().__init__()
         self.latent_dim, self.mlp_dim, self.spec = latent_dim, mlp_dim, spec
@@ -46,10 +50,9 @@ class WorldModel(nn.Module):
         def norm() -> nn.Module:
             return latent_norm(latent_dim, spec.action_dim)
 
-        encoder_hidden = [enc_dim] * max(num_enc_layers - 1, 1)
         hidden = [mlp_dim, mlp_dim]
         reward_hidden = [mlp_dim] * reward_hidden_layers
-        self.encoder = mlp(spec.obs_dim, encoder_hidden, latent_dim, out_norm=norm())
+        self.encoder = encoder(spec.obs, enc_dim, num_enc_layers, latent_dim, norm())
         self.dynamics = mlp(step_dim, hidden, latent_dim, out_norm=norm())
         self.reward_net = mlp(step_dim, reward_hidden, self.two_hot.bins, out_init=zero_init)
         self.termination_net = mlp(latent_dim, hidden, 1) if spec.episodic else None
