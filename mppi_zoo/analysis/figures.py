@@ -19,9 +19,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mppi_zoo.analysis import names, schema, statistics
-from mppi_zoo.analysis.curves import GREY
 from mppi_zoo.analysis.figure_style import RC as RC  # users set its "figure.dpi" and others
 from mppi_zoo.analysis.figure_style import canvas, legend, line, step_axis, styled
+from mppi_zoo.analysis.learning_curve import GREY
 from mppi_zoo.analysis.over_tasks import by_task
 from mppi_zoo.analysis.schema import SERIES, WHERE
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from mppi_zoo.analysis.curves import GREY, PALETTE
+from mppi_zoo.analysis.learning_curve import GREY, PALETTE
 from mppi_zoo.analysis.published import SOURCES
 from mppi_zoo.analysis.runs import SOURCE
 

@@ -16,7 +16,7 @@ import pandas as pd
 
 from mppi_zoo.analysis import schema
 from mppi_zoo.analysis.configuration import identity, labels, parse_settings
-from mppi_zoo.analysis.curves import read_metrics
+from mppi_zoo.analysis.learning_curve import read_metrics
 from mppi_zoo.runs import folder as run_folder
 from mppi_zoo.runs.metrics import complete_lines
 
