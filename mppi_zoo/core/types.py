@@ -40,12 +40,10 @@ class ObsEntry:
     Attributes:
         key: its name; for an entry of a nested space the path to it, such as "arm/0".
         shape: before flattening.
-        dtype: in which the environment observes it, such as "float64".
     """
 
     key: str
     shape: tuple[int, ...]
-    dtype: str = "float32"
 
     @property
     def size(self) -> int:
@@ -89,11 +87,8 @@ class ObsSpec:
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> ObsSpec:
         """From what ``dataclasses.asdict`` gave, with lists where JSON has no tuples."""
-        entries = (
-            ObsEntry(entry["key"], tuple(entry["shape"]), entry["dtype"])
-            for entry in record["entries"]
-        )
-        return cls(tuple(record["shape"]), record["dtype"], tuple(entries))
+        entries = tuple(ObsEntry(e["key"], tuple(e["shape"])) for e in record["entries"])
+        return cls(tuple(record["shape"]), record["dtype"], entries)
 
     @property
     def size(self) -> int:

@@ -27,7 +27,7 @@ def spec_of(env: gymnasium.Env) -> EnvSpec:
     if not isinstance(facts, EpisodeFacts):
         raise TypeError(
             f"spec_of got {env}; expected an environment made by envs.make, "
-            "which alone knows its action repeat and time limit"
+            "which records its action repeat and time limit"
         )
     return build_spec(env.observation_space, env.action_space, facts)
 
@@ -67,13 +67,11 @@ def observation_spec(space: spaces.Space) -> ObsSpec:
     """
     from mppi_zoo.core.types import ObsEntry, ObsSpec
 
-    entries = tuple(ObsEntry(path or "obs", *_layout(part)) for path, part in leaves(space))
+    entries = tuple(ObsEntry(path or "obs", _shape(part)) for path, part in leaves(space))
     return ObsSpec((sum(entry.size for entry in entries),), "float32", entries)
 
 
-def _layout(space: spaces.Space) -> tuple[tuple[int, ...], str]:
-    """Shape and dtype."""
+def _shape(space: spaces.Space) -> tuple[int, ...]:
     if isinstance(space, spaces.Box | spaces.MultiBinary):
-        return space.shape, str(space.dtype)
-    code = spaces.flatten_space(space)
-    return code.shape or (), str(code.dtype)
+        return space.shape
+    return (spaces.flatdim(space),)

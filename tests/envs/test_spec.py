@@ -24,24 +24,24 @@ NESTED = spaces.Dict(
     }
 )
 SPACES = {
-    "vector": (spaces.Box(-1.0, 1.0, (5,), np.float32), [("obs", (5,), "float32")]),
-    "matrix": (BOX, [("obs", (2, 2), "float64")]),
-    "number": (spaces.Box(0.0, 1.0, (), np.float64), [("obs", (), "float64")]),
+    "vector": (spaces.Box(-1.0, 1.0, (5,), np.float32), [("obs", (5,))]),
+    "matrix": (BOX, [("obs", (2, 2))]),
+    "number": (spaces.Box(0.0, 1.0, (), np.float64), [("obs", ())]),
     "sorted": (
         spaces.Dict({"b": BOX, "a": BOX}),
-        [("a", (2, 2), "float64"), ("b", (2, 2), "float64")],
+        [("a", (2, 2)), ("b", (2, 2))],
     ),
     "in order": (
         spaces.Dict([("b", BOX), ("a", spaces.MultiBinary(3))]),
-        [("b", (2, 2), "float64"), ("a", (3,), "int8")],
+        [("b", (2, 2)), ("a", (3,))],
     ),
     "tuple": (
         spaces.Tuple((BOX, spaces.MultiDiscrete([2, 3]))),
-        [("0", (2, 2), "float64"), ("1", (5,), "int64")],
+        [("0", (2, 2)), ("1", (5,))],
     ),
     "nested": (
         NESTED,
-        [("arm/0", (3,), "float32"), ("arm/1", (4,), "int64"), ("base", (2, 2), "float64")],
+        [("arm/0", (3,)), ("arm/1", (4,)), ("base", (2, 2))],
     ),
 }
 
@@ -70,7 +70,7 @@ def agent_env(space) -> Any:
 def test_entries_follow_the_space(name):
     space, entries = SPACES[name]
     obs = observation_spec(space)
-    assert [(e.key, e.shape, e.dtype) for e in obs.entries] == entries
+    assert [(e.key, e.shape) for e in obs.entries] == entries
     assert obs.shape == (spaces.flatdim(space),) and obs.dtype == "float32"
 
 
