@@ -7,7 +7,7 @@
 
 The table's columns are in :mod:`mppi_zoo.analysis.schema`. Robots, step units and sources are never
 mixed: functions raise :class:`MixedError` or keep them as separate series. May import every room
-but ``study`` and ``cli``, and uses ``runs`` only. Start with ``runs.py``.
+but ``study`` and ``cli``, and uses ``runs`` and ``config``. Start with ``runs.py``.
 """
 
 from mppi_zoo.analysis.aggregate import (

@@ -1,4 +1,7 @@
-"""The latent world model: encode, step, roll out, and its losses (spec section 2)."""
+"""The latent world model: encoder, model step, roll-out, and its losses.
+
+Source: docs/method.md, section 2.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +27,8 @@ class WorldModel(nn.Module):
         mlp_dim: M, width of all other networks.
         num_enc_layers: layers of the encoder; fewer than 2 count as 2.
         reward_hidden_layers: 2; BOOM's program has 3.
-        latent_norm: (latent_dim, action_dim) -> the module behind the latent's LayerNorm.
-        discount: gamma; None derives it from the episode length (spec section 1).
+        latent_norm: (latent_dim, action_dim) -> the module after the LayerNorm of each latent.
+        discount: gamma; None derives it from the episode length (docs/method.md, section 1).
         encoder: builds the network from observations to latents; see
             :data:`~mppi_zoo.networks.encoder.Encoder`.
     """
@@ -65,7 +68,7 @@ class WorldModel(nn.Module):
         return self.encoder(obs)
 
     def next(self, z: Tensor, action: Tensor) -> Tensor:
-        """d(z, a): [..., Z], [..., A] -> [..., Z]."""
+        """The next latent d(z, a): [..., Z], [..., A] -> [..., Z]."""
         return self.dynamics.joint(z, action)
 
     def reward(self, z: Tensor, action: Tensor) -> Tensor:
@@ -73,13 +76,13 @@ class WorldModel(nn.Module):
         return self.two_hot.decode(self.reward_net.joint(z, action))
 
     def alive(self, z: Tensor) -> Tensor:
-        """1 where z is not terminal, else 0: the hard cut at probability 0.5, [...]."""
+        """1 where the predicted probability that z is terminal is at most 0.5, else 0: [...]."""
         if self.termination_net is None:
             return torch.ones(z.shape[:-1], dtype=z.dtype, device=z.device)
         return (self.termination_net(z).squeeze(-1) <= 0).to(z.dtype)
 
     def step(self, z: Tensor, action: Tensor) -> Step:
-        """One step; the discount carries the termination (spec section 4).
+        """One step of the model; its discount is 0 after a termination (docs/method.md, section 4).
 
         Args:
             z: [..., Z], or [..., 1, Z] where all actions start from one latent.
@@ -104,7 +107,9 @@ class WorldModel(nn.Module):
         terminated: Tensor,
         rho: float,
     ) -> dict[str, Tensor]:
-        """The model's own loss terms by name, unweighted, 0-d each (docs/method.md, section 2).
+        """The loss terms of the model, without the critics', by name, unweighted, 0-d each.
+
+        Source: docs/method.md, section 2.3.
 
         Args:
             zs: [T+1, B, Z] roll-out from the first observation, with gradient.
