@@ -1,4 +1,4 @@
-"""Atomic writes: a file is complete or absent, even if the process or the machine dies meanwhile."""
+"""Atomic writes: a file is complete or absent, even if process or machine dies meanwhile."""
 
 from __future__ import annotations
 

@@ -216,7 +216,7 @@ def _import_wandb() -> Any:
         module = importlib.import_module("wandb")
     except ImportError:
         module = None
-    # Offline runs leave a folder wandb/ in the working directory, which imports as an empty package.
+    # Offline runs leave a folder wandb/ in the working directory; it imports as an empty package.
     if not hasattr(module, "init"):
         raise ImportError(
             "logging to Weights & Biases needs the package wandb: pip install 'mppi_zoo[wandb]', "

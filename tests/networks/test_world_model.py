@@ -71,7 +71,8 @@ def test_an_encoder_from_outside_learns_from_the_entries():
     before = {name: p.detach().clone() for name, p in encoder.named_parameters()}
     losses = []
     for step in range(30):
-        metrics = agent.update(batch, step, agent.draw_update_noise(batch, generator))
+        weights = agent.objective.lam.weights(step)
+        metrics = agent.update(batch, weights, agent.draw_update_noise(batch, generator))
         losses.append(float(metrics["model_loss"]))
     assert losses[-1] < 0.9 * losses[0]
     assert all(not torch.equal(p, before[name]) for name, p in encoder.named_parameters())
