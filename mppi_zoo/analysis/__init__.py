@@ -6,7 +6,8 @@
 >>> curves = analysis.curves(returns, "agent_step")
 
 The table's columns are in :mod:`mppi_zoo.analysis.schema`. Robots, step units and sources are never
-mixed: functions raise :class:`MixedError` or keep them as separate series.
+mixed: functions raise :class:`MixedError` or keep them as separate series. May import every room
+but ``study`` and ``cli``, and uses ``runs`` and ``config``. Start with ``runs.py``.
 """
 
 from mppi_zoo.analysis.aggregate import (

@@ -1,4 +1,4 @@
-"""From the one table to what a paper shows of each task: curves, final scores, areas.
+"""Aggregates over the runs of each task: curves, final scores, areas under curves.
 
 Every function keeps sources and algorithms apart and refuses to mix robots or step units.
 """
@@ -28,9 +28,9 @@ def evaluations(table: pd.DataFrame, split: str = "planner") -> pd.DataFrame:
 def curves(table: pd.DataFrame, unit: str) -> pd.DataFrame:
     """Mean and interval at each step, by source, algorithm and task.
 
-    Single runs: Student's 95 % interval from three runs on, lowest to highest of two. Only steps
-    that all runs of a curve have are kept, since a mean over those that got that far would jump.
-    Rows already averaged at the source keep their mean and interval.
+    The interval of single runs is Student's 95 % interval from three runs on, and lowest to highest
+    of two. Only steps that all runs of a curve have are kept: where a run ends, the mean over the
+    others would jump. Rows that the source has averaged keep their mean and interval.
 
     Args:
         table: one split and metric.
@@ -49,7 +49,7 @@ def curves(table: pd.DataFrame, unit: str) -> pd.DataFrame:
     for key, part in table.groupby([*SERIES, *WHERE], sort=False):
         single = part["seeds"].eq(1).fillna(False)
         if single.any() and not single.all():
-            raise MixedError(f"{key} has single runs and averages: keep one of them")
+            raise MixedError(f"{key} has single runs and averages over seeds: pick one kind")
         if single.all():
             points = _of_runs(part, unit)
         else:
@@ -90,11 +90,11 @@ def scores_at(
     """The rows measured at exactly one step, or at each run's last one.
 
     Args:
-        step: in ``unit``; None: the last, which all runs on a task must share.
-        tasks: that every algorithm must have; None: those that any has.
+        step: in ``unit``; None: the last, which must be the same for all runs on a task.
+        tasks: the tasks that every algorithm must have; None: those that the algorithm has at all.
 
     Raises:
-        ValueError: an algorithm lacks a task at that step, so that its mean would be over others.
+        ValueError: an algorithm lacks a task at that step.
         MixedError: robots or step units are mixed, or last steps differ.
     """
     schema.one(table, "split", "metric")
@@ -120,7 +120,7 @@ def scores_at(
         if lacking:
             at = "at all" if step is None else f"at {step:,} {schema.STEP_UNITS[unit]}"
             raise ValueError(
-                f"{' of '.join(reversed(key))} has no figure {at} for {', '.join(lacking)}: choose "
+                f"{' of '.join(reversed(key))} has no value {at} for {', '.join(lacking)}: choose "
                 "another step or fewer tasks, or interpolate by on_grid"
             )
     return rows.reset_index(drop=True)
@@ -135,9 +135,9 @@ def common_step(table: pd.DataFrame, unit: str) -> int | None:
 
 
 def on_grid(table: pd.DataFrame, steps: Sequence[int], unit: str) -> pd.DataFrame:
-    """Each run interpolated linearly to the given steps; runs that end before them lack those.
+    """Each run interpolated linearly to the given steps, never extrapolated.
 
-    For runs evaluated at different steps; never extrapolates.
+    For runs that were evaluated at different steps. Steps after a run's end are left out.
     """
     schema.step_unit(table, unit)
     other = "frames" if unit == "agent_step" else "agent_step"
@@ -155,11 +155,13 @@ def on_grid(table: pd.DataFrame, steps: Sequence[int], unit: str) -> pd.DataFram
 
 
 def areas(table: pd.DataFrame, unit: str) -> pd.DataFrame:
-    """Area under each run's curve divided by its length, up to the last step that all runs on a
-    task reached: mean return while learning.
+    """Mean return while learning: the area under each run's curve divided by the curve's length.
+
+    The curve ends at the last step that all runs on the task reached.
 
     Returns:
-        One row a run: the table's columns with the area in ``value`` and ``unit`` at that step.
+        One row for each run: the table's columns, with the mean in ``value`` and the last step in
+        the column ``unit``.
     """
     schema.one(table, "split", "metric")
     schema.step_unit(table, unit)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mppi_zoo.config.bindings import read_bindings
 from mppi_zoo.config.renames import upgrade
 
-# What may differ between two runs of one method: how long, when it was looked at and kept.
+# Settings that may differ between two runs of one method: length, evaluations, checkpoints, task.
 SCHEDULE = frozenset(
     {
         "steps",
@@ -40,7 +40,8 @@ def parse_settings(text: str) -> dict[str, str]:
 
 
 def identity(settings: dict[str, str]) -> dict[str, str]:
-    """The settings that make a method what it is; macros are left out, as their users name them."""
+    """The settings that define a method. Macros are left out: the bindings that use them have the
+    same values."""
     return {n: v for n, v in settings.items() if n not in SCHEDULE and "." in n}
 
 
@@ -56,13 +57,13 @@ def differences(configurations: Sequence[dict[str, str]]) -> dict[str, list[str 
 
 
 def labels(members: Sequence[str], identities: Sequence[dict[str, str]]) -> list[str]:
-    """One label a run: its member, and in brackets what sets it apart from the member's others."""
+    """One label a run: its member, and in brackets the settings that differ among its runs."""
     result = []
     for member, own in zip(members, identities, strict=True):
         rivals = [i for m, i in zip(members, identities, strict=True) if m == member]
         parts = [f"{_short(name)}={own.get(name, 'absent')}" for name in differences(rivals)]
         shown = parts if len(parts) <= 3 else [*parts[:3], f"{len(parts) - 3} more"]
-        if len(parts) > 3:  # what is not shown must still tell runs apart
+        if len(parts) > 3:  # the differences that are not shown must still give another label
             distinct = sorted({str(sorted(i.items())) for i in rivals})
             shown.append(f"variant {1 + distinct.index(str(sorted(own.items())))}")
         result.append(f"{member} [{', '.join(shown)}]" if shown else member)

@@ -1,6 +1,6 @@
-"""How figures look: the house settings, canvases, axes of steps, curves with bands, legends.
+"""How figures look: matplotlib settings, canvases, axes of steps, curves with bands, legends.
 
-Made without pyplot: no global state, no display.
+Figures are made without pyplot, so that there is no global state and no display is needed.
 """
 
 # pandas annotates frame[mask] as a series and group keys as any scalar, which fails these checks:
@@ -50,7 +50,7 @@ def canvas(width: float, height: float, rows: int = 1, columns: int = 1, **optio
 
 
 def styled(make: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Draw with the house settings, whatever the user's are."""
+    """Draw with the settings ``RC``, whatever the user's own are."""
 
     def drawn(*arguments: Any, **options: Any) -> Figure:
         with matplotlib.rc_context({**matplotlib.rcParamsDefault, **RC, "backend": "agg"}):

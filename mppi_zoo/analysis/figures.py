@@ -1,5 +1,6 @@
-"""Figures as a paper has them, from the tables of :mod:`mppi_zoo.analysis.aggregate` and
-:mod:`mppi_zoo.analysis.over_tasks`. Each returns a matplotlib figure.
+"""The figures of a paper, from the tables of ``aggregate.py`` and ``over_tasks.py``.
+
+Each function returns a matplotlib figure.
 """
 
 # pandas annotates frame[mask] as a series and group keys as any scalar, which fails these checks:
@@ -19,9 +20,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mppi_zoo.analysis import names, schema, statistics
-from mppi_zoo.analysis.curves import GREY
 from mppi_zoo.analysis.figure_style import RC as RC  # users set its "figure.dpi" and others
 from mppi_zoo.analysis.figure_style import canvas, legend, line, step_axis, styled
+from mppi_zoo.analysis.learning_curve import GREY
 from mppi_zoo.analysis.over_tasks import by_task
 from mppi_zoo.analysis.schema import SERIES, WHERE
 
@@ -49,17 +50,18 @@ def learning_curves(
     limit: float | None = None,
     extra: Sequence[tuple[pd.DataFrame, str]] = (),
 ) -> Figure:
-    """A panel a task; every algorithm with its interval.
+    """A panel for each task, with a curve and its interval for each algorithm.
 
     Args:
         curves: of :func:`aggregate.curves`.
         unit: of their steps.
-        quantity: on the y axis.
+        quantity: label of the y axis.
         columns: panels in a row.
-        limit: of the x axis.
-        extra: further curves drawn thin and dotted in the same colours, each with what it is
-            called, e.g. the bare policy's.
+        limit: largest step of the x axis.
+        extra: further (curves, name), drawn thin and dotted in the same colours, e.g. those of the
+            bare policy.
     """
+    # one panel for each task
     tasks = list(dict.fromkeys(curves[WHERE].itertuples(index=False, name=None)))
     columns = min(columns, len(tasks))
     rows = math.ceil(len(tasks) / columns)
@@ -86,6 +88,7 @@ def learning_curves(
             panel.set_ylabel("")
     for panel in axes.flat[len(tasks) :]:
         panel.set_visible(False)
+    # one legend for all panels
     entries = []
     for key, part in curves.groupby(SERIES, sort=False):
         style = styles[key]
@@ -108,7 +111,7 @@ def _returns_axis(axes: Axes, benchmark: str, quantity: str, limit: float | None
 
 @styled
 def interval_bars(tables: Mapping[str, pd.DataFrame], quantity: str = "episode return") -> Figure:
-    """Estimates with intervals, of :func:`over_tasks.estimates`, a panel a statistic."""
+    """Estimates of :func:`over_tasks.estimates` with intervals, a panel for each statistic."""
     series = [k for t in tables.values() for k in t[SERIES].itertuples(index=False, name=None)]
     styles = names.styles(series)
     order = list(styles)[::-1]
@@ -221,13 +224,21 @@ def panels(
     logarithmic: frozenset = frozenset(),
     legend_seeds: bool = True,
 ) -> Figure:
-    """A panel a quantity: title to curves (of one task) as in :func:`learning_curves`."""
+    """A panel for each quantity of one task.
+
+    Args:
+        tables: title of the panel -> curves of :func:`aggregate.curves`.
+        unit: of their steps.
+        columns: panels in a row.
+        logarithmic: titles of the panels with a logarithmic y axis.
+        legend_seeds: whether the legend gives the number of seeds.
+    """
     everything = pd.concat(tables.values(), ignore_index=True)
     styles = names.styles(everything[SERIES].itertuples(index=False, name=None))
     columns = min(columns, len(tables))
     rows = math.ceil(len(tables) / columns)
     height = (3.4 if columns == 1 else 2.7) * rows + 0.5 + 0.27 * len(styles) / (1 + (columns > 2))
-    # one panel is no narrower than the legend below it
+    # at least as wide as the legend below the panels
     figure, axes = canvas(max(3.6 * columns, 6.5), height, rows, columns)
     for panel, (title, table) in zip(axes.flat, tables.items(), strict=False):
         for key, part in table.groupby(SERIES, sort=False):

@@ -1,4 +1,4 @@
-"""Pieces of a static page: figures as images within it, tables, videos, and the page itself."""
+"""A static page and its parts: text, tables, figures and videos, all embedded in one file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TEMPLATE = Path(__file__).with_name("report.html.j2")
 
 @dataclass
 class Section:
-    """A heading with what stands under it, in order; ``parts`` are HTML."""
+    """A heading and the HTML of the ``parts`` below it, in order."""
 
     title: str
     parts: list[str] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Section:
         self.parts.append(f"<h3>{escape(title)}</h3>")
 
     def figure(self, figure: Figure, caption: str) -> None:
-        """A figure with its caption, which is also what a reader who cannot see it gets."""
+        """A figure with its caption, which is its alternative text too."""
         width, height = (round(96 * inches) for inches in figure.get_size_inches())
         self.parts.append(
             f'<figure><img src="{data_uri(svg(figure), "image/svg+xml")}" width="{width}" '
@@ -52,7 +52,7 @@ class Section:
         )
 
     def table(self, rows: pd.DataFrame, caption: str = "") -> None:
-        """A table; numbers are to be formatted by the caller, empty cells are dashes."""
+        """A table. The caller formats numbers; empty cells become dashes."""
         head = "".join(f"<th>{escape(str(name))}</th>" for name in rows.columns)
         body = ""
         for row in rows.itertuples(index=False, name=None):
@@ -67,7 +67,7 @@ class Section:
         self.parts.append(table)
 
     def video(self, path: Path, caption: str) -> None:
-        """A video, within the page."""
+        """A video, embedded in the page."""
         source = data_uri(path.read_bytes(), "video/mp4")
         self.parts.append(
             f'<figure class="video"><video controls muted loop preload="metadata" src="{source}">'
@@ -92,11 +92,11 @@ def svg(figure: Figure) -> bytes:
 
 
 def data_uri(content: bytes, kind: str) -> str:
-    """Content as an address that needs no server."""
+    """Content as a data: address, which needs no file and no server."""
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def page(title: str, lead: str, sections: list[Section]) -> str:
-    """The whole page; it refers to nothing outside itself."""
+    """The whole page, which needs no other file."""
     template = jinja2.Template(TEMPLATE.read_text(encoding="utf-8"), autoescape=True)
     return template.render(title=title, lead=lead, sections=sections)

@@ -1,11 +1,11 @@
-"""What methods and sources are called in figures, and how their lines are drawn."""
+"""Names of methods and sources in figures, and the styles of their lines."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from mppi_zoo.analysis.curves import GREY, PALETTE
+from mppi_zoo.analysis.learning_curve import GREY, PALETTE
 from mppi_zoo.analysis.published import SOURCES
 from mppi_zoo.analysis.runs import SOURCE
 
@@ -13,7 +13,7 @@ BLUE, VERMILLION, GREEN, PINK, SKY, ORANGE = PALETTE
 BLACK = "#222222"
 BROWN = "#7F5539"
 
-# Name and colour by method; equal in every figure. Okabe and Ito's palette, and three more.
+# Name and colour of each method, the same in every figure: Okabe and Ito's palette and three more.
 METHODS = {
     "tdmpc2_equiv": ("TD-MPC2-equivalent", BLUE),
     "bmpc_equiv": ("BMPC-equivalent", GREEN),
@@ -55,7 +55,7 @@ class Style(NamedTuple):
 
 
 def method(algorithm: str) -> str:
-    """The name of an algorithm, what sets it apart kept: "pompc_v [lam=2]" has the brackets."""
+    """The name of an algorithm; text in brackets is kept, as in "pompc_v [lam=2]"."""
     base, bracket, rest = algorithm.partition(" [")
     return METHODS.get(base, (base, ""))[0] + bracket + rest
 
@@ -66,12 +66,12 @@ def count(number: int, noun: str) -> str:
 
 
 def seeds(number: int | None) -> str:
-    """ "3 seeds", "1 seed", or that the source does not say."""
+    """ "3 seeds", "1 seed", or "seeds not stated"."""
     return "seeds not stated" if number is None else count(number, "seed")
 
 
 def label(source: str, algorithm: str) -> str:
-    """Method and, where it is not the package's own run, source."""
+    """The method and, for a published curve, its source."""
     return method(algorithm) if source == SOURCE else f"{method(algorithm)}, {source_title(source)}"
 
 
@@ -81,23 +81,23 @@ def source_title(source: str) -> str:
 
 
 def _colour_group(algorithm: str) -> str:
-    """A method and its equivalent in the zoo share a colour."""
+    """A published method and its equivalent in this package share a colour."""
     return method(algorithm).removesuffix("-equivalent")
 
 
 def styles(series: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Style]:
     """A style for each (source, algorithm): colour by method, line by source, marker by number.
 
-    A method's own colour is kept wherever no other algorithm of the same figure has taken it.
+    A method gets its own colour unless another algorithm of the same figure has it already.
     """
     found: dict[tuple[str, str], Style] = {}
     colours: dict[str, str] = {}
     keys = list(dict.fromkeys(series))
     solid = SOURCE if any(source == SOURCE for source, _ in keys) else keys[0][0]
     lines: dict[str, str | tuple[int, tuple[int, ...]]] = {solid: "-"}
-    # the package's own runs first, so that their colours stay when published curves join them
+    # The package's own runs first, so that published curves do not change their colours.
     for part in [[a for s, a in keys if (s == SOURCE) is ours] for ours in (True, False)]:
-        for algorithm in part:  # those that have a colour of their own come first
+        for algorithm in part:  # first the methods that have a colour of their own
             own = METHODS.get(algorithm.partition(" [")[0], ("", ""))[1]
             if own and own not in colours.values():
                 colours.setdefault(_colour_group(algorithm), own)

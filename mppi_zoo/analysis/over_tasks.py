@@ -17,21 +17,22 @@ import pandas as pd
 from mppi_zoo.analysis import schema, statistics
 from mppi_zoo.analysis.schema import CI, SERIES, MixedError
 
-Z95 = 1.959964  # of the normal distribution: published intervals to standard errors and back
+Z95 = 1.959964  # half-width of the normal distribution's 95 % interval, in standard errors
 
 
 def mean_over_tasks(scores: pd.DataFrame) -> pd.DataFrame:
-    """Mean over tasks of the mean over runs, by source and algorithm, all tasks weighing the same.
+    """Mean over tasks of the mean over runs, by source and algorithm; all tasks weigh the same.
 
-    The interval, where each task has one (three runs or more, or a published 95 % interval),
-    takes the tasks as independent.
+    There is an interval if each task has one (three runs or more, or a published 95 % interval). It
+    assumes that tasks are independent.
 
     Returns:
         Columns source, algorithm, tasks, runs (<NA> where the source does not say), value, low,
         high.
 
     Raises:
-        MixedError: two benchmarks, whose returns differ in scale, or series with other tasks.
+        MixedError: there are two benchmarks, whose returns differ in scale, or series that have
+            different tasks.
     """
     schema.one(scores, "benchmark", "split", "metric")
     schema.check_robots(scores)
@@ -60,7 +61,7 @@ def _task_mean(part: pd.DataFrame) -> tuple[float, float]:
 
 
 def by_task(scores: pd.DataFrame) -> dict[tuple[str, str], dict[str, np.ndarray]]:
-    """Scores of single runs, [runs] by task by (source, algorithm): what the bootstrap reads.
+    """Scores of single runs for the bootstrap: (source, algorithm) -> task -> [runs].
 
     Raises:
         MixedError: the rows are averages over seeds, or robots or benchmarks are mixed.
@@ -89,7 +90,7 @@ def estimates(
         Columns source, algorithm, value, low, high, tasks, runs.
 
     Raises:
-        MixedError: see :func:`by_task`; or series with other tasks.
+        MixedError: see :func:`by_task`; or series have different tasks.
         ValueError: see :func:`mppi_zoo.analysis.statistics.matrix`.
     """
     schema.check_tasks(scores)
@@ -103,7 +104,7 @@ def estimates(
 
 
 def improvements(scores: pd.DataFrame) -> pd.DataFrame:
-    """Probability that a run of X beats one of Y on a task drawn at random, for each pair.
+    """For each pair X, Y the probability that a run of X beats one of Y on a random task.
 
     Only tasks that both have are used.
 

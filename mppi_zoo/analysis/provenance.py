@@ -1,4 +1,4 @@
-"""Published curves that are the same measurement under two sources."""
+"""Finds published curves that two sources share: one measurement, published twice."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from mppi_zoo.analysis.schema import WHERE
 def copies(table: pd.DataFrame, tolerance: float = 0.05, points: int = 10) -> pd.DataFrame:
     """Pairs of series of two sources that agree at all steps which both have.
 
-    Such a pair is one experiment shown twice: its agreement confirms nothing.
+    Such a pair is one experiment published twice, so that its agreement is no evidence.
 
     Args:
         table: published returns.
-        tolerance: difference that rounding may leave.
-        points: shared points, over all tasks, that a verdict needs.
+        tolerance: largest difference that counts as agreement, for rounding.
+        points: shared points, over all tasks, that a pair must have at least.
 
     Returns:
         Columns algorithm, one, other (sources), tasks, points.

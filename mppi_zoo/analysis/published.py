@@ -1,6 +1,6 @@
-"""Published learning curves in the schema of the runs, each with its source.
+"""Published learning curves in the same table as runs, each with its source.
 
-The files lie in ``baselines/published/`` with a README on their provenance.
+The files are in ``baselines/published/``; a README there says where they come from.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ HARD = (
 
 
 class Source(NamedTuple):
-    """Who published the figures of one source."""
+    """Who published the curves of one source."""
 
     title: str  # for legends
     reference: str
@@ -87,7 +87,7 @@ def load_published(sources: list[str] | None = None, folder: Path = FOLDER) -> p
 
     Raises:
         ValueError: an unknown source.
-        FileNotFoundError: the files are elsewhere (an installed wheel does not carry them).
+        FileNotFoundError: the files are not there (an installed wheel does not contain them).
     """
     wanted = list(SOURCES) if sources is None else sources
     unknown = [name for name in wanted if name not in SOURCES]
@@ -107,13 +107,13 @@ def load_published(sources: list[str] | None = None, folder: Path = FOLDER) -> p
 
 
 def _finish(rows: pd.DataFrame, **constant: object) -> pd.DataFrame:
-    """Fills in what a file does not say; ``step`` is in frames."""
+    """Adds the columns that a file does not have; ``step`` is in frames."""
     rows = rows.assign(**{"split": "planner", "metric": "episode_return", **constant})
     rows["task"] = rows["task"].str.replace("_", "-")
     repeat = rows["benchmark"].map(ACTION_REPEAT)
     rows["frames"] = rows["step"]
     if (rows["step"] % repeat).any():
-        raise ValueError("a published step is no multiple of the action repeat")
+        raise ValueError("a published step is not a multiple of the action repeat")
     rows["agent_step"] = rows["step"] // repeat
     for name in ("low", "high"):
         rows[name] = rows.get(name, float("nan"))
@@ -126,7 +126,8 @@ def _finish(rows: pd.DataFrame, **constant: object) -> pd.DataFrame:
 
 
 def _tdmpc2(rows: pd.DataFrame) -> pd.DataFrame:
-    # Where the steps under one seed's number begin anew, a second run begins (TD-MPC, 12 tasks).
+    # Some seeds have two runs, one after the other (TD-MPC, 12 tasks): the second begins where the
+    # steps decrease.
     keys = ["algorithm", "task", "seed"]
     again = rows.groupby(keys)["step"].diff().le(0)
     number = again.groupby([rows[key] for key in keys]).cumsum()
@@ -136,7 +137,7 @@ def _tdmpc2(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _bmpc(rows: pd.DataFrame) -> pd.DataFrame:
-    # The file does not name HumanoidBench's robot, so it is no robot that others could be.
+    # The file does not name HumanoidBench's robot, so its curves must not be mixed with others.
     robot = rows["benchmark"].map({"humanoidbench": "unnamed"}).fillna("own")
     names = {"mean": "value", "ci95_low": "low", "ci95_high": "high"}
     rows = rows.assign(source=rows["source"].map(_BMPC), robot=robot).rename(columns=names)

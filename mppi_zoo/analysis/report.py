@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
         "runs", nargs="+", type=Path, metavar="RUN", help="run folders, or folders of run folders"
     )
     result.add_argument("--out", type=Path, default=Path("report"), help="folder of the page")
-    result.add_argument("--title", default="", help="of the page")
+    result.add_argument("--title", default="", help="title of the page; default: the tasks")
     result.add_argument(
         "--published",
         type=Path,
@@ -55,7 +55,7 @@ def build(
         The file.
 
     Raises:
-        ValueError: none of the folders can be used; says why for each.
+        ValueError: none of the folders can be used; gives the reason for each.
     """
     found = load_runs(runs)
     if not found.runs:

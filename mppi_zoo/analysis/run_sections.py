@@ -41,7 +41,7 @@ LOGARITHMIC |= {"objective's divergence D"}
 
 
 def gain(table: pd.DataFrame) -> pd.DataFrame:
-    """Return of the planner minus that of the bare policy at each evaluation, run by run."""
+    """The planner's return minus the bare policy's at each evaluation of each run."""
     returns = table[table["metric"] == "episode_return"]
     keys = ["source", "run", "agent_step"]
     policy = returns[returns["split"] == "policy"].set_index(keys)["value"]
@@ -53,14 +53,15 @@ def gain(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def diagnostics_section(found: Runs) -> Section:
-    """What sets the family's members apart, a panel a figure, by task."""
+    """The diagnostics of the methods by task, a panel each."""
     section, table = Section("Diagnostics"), found.table
     unit = common_unit(table)
     section.text(
-        "The definitions are in mppi_zoo/training/diagnostics.py. PO-MPC's claim is that a learned "
+        "The definitions are in mppi_zoo/training/diagnostics.py. PO-MPC claims that a learned "
         "prior gives policy gradients of lower variance than single stored plans: compare the "
         "panel of the method's own prior with that of single plans. Aligning the policy with the "
-        "planner is meant to close the gap of returns and to lower the critic's over-estimation."
+        "planner should make the difference of their returns smaller, and the critic's "
+        "over-estimation too."
     )
     for task, part in table.groupby("task", sort=False):
         section.subtitle(str(task))
@@ -92,12 +93,12 @@ def diagnostics_section(found: Runs) -> Section:
             caption = (
                 "Logged while training. D is each member's own divergence with its own reduction"
             )
-            section.figure(figure, f"{caption}: compare its course, not its height, {task}.")
+            section.figure(figure, f"{caption}: compare its shape, not its height, {task}.")
     return section
 
 
 def _values(section: Section, part: pd.DataFrame, unit: str) -> None:
-    """The critic's values beside the returns that they should predict."""
+    """The critic's values and the returns that they should predict."""
     tables = []
     for metric in ("value_estimate", "value_return"):
         rows = part[(part["split"] == "diagnostic") & (part["metric"] == metric)]
@@ -117,7 +118,7 @@ def _values(section: Section, part: pd.DataFrame, unit: str) -> None:
 
 
 def speed_section(found: Runs) -> Section:
-    """Wall-clock."""
+    """Speed of each run and of its parts, in wall-clock time."""
     section = Section("Speed")
     table = speeds(found.runs)
     shown = pd.DataFrame({"run": table["run"]})

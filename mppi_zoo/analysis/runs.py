@@ -1,4 +1,4 @@
-"""Run folders as rows of the one table; folders that cannot be read are named with the reason."""
+"""Run folders as rows of the table; folders that cannot be used are listed with the reason."""
 
 # pandas annotates frame[mask] as a series and group keys as any scalar, which fails these checks:
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
@@ -16,14 +16,14 @@ import pandas as pd
 
 from mppi_zoo.analysis import schema
 from mppi_zoo.analysis.configuration import identity, labels, parse_settings
-from mppi_zoo.analysis.curves import read_metrics
+from mppi_zoo.analysis.learning_curve import read_metrics
 from mppi_zoo.runs import folder as run_folder
 from mppi_zoo.runs.metrics import complete_lines
 
 SOURCE = "mppi_zoo"
 SPLITS = {"eval": "planner", "eval_policy": "policy", "train": "train", "diagnostic": "diagnostic"}
 SUITES = {"dmc": "dmcontrol", "gym": "gym", "toy": "toy", "hb": "humanoidbench"}
-SUITES["hbx"] = SUITES["hb"]  # the original program, whose runs get a label of their own
+SUITES["hbx"] = SUITES["hb"]  # the original program; a label marks its runs
 DEFAULT_ACTION_REPEAT = {"dmcontrol": 2}
 COMMAND_LINE = ("--num-envs", "--init-from")
 NEEDED = ("member", "task", "seed", "versions")
@@ -31,10 +31,10 @@ NEEDED = ("member", "task", "seed", "versions")
 
 @dataclass
 class Run:
-    """One run folder, read.
+    """The content of one run folder.
 
     Attributes:
-        folder: where it lies.
+        folder: its path.
         record: its ``run.json``.
         settings: its ``config.gin``, macros filled in; empty where the file is missing.
         metrics: its ``metrics.csv``.
@@ -73,13 +73,13 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether the last evaluation is that of the end."""
+        """Whether the last evaluation was made at the end of training."""
         return self.planned is not None and self.reached >= self.planned
 
 
 @dataclass
 class Runs:
-    """What was read: runs, their table, and what was left out and why."""
+    """Runs that were read, folders that were skipped with the reason, and notes for the reader."""
 
     runs: list[Run] = field(default_factory=list)
     skipped: dict[Path, str] = field(default_factory=dict)
@@ -111,7 +111,7 @@ def place(task: str) -> tuple[str, str, str]:
 
 
 def find_folders(paths: Sequence[Path]) -> list[Path]:
-    """The folders named, a folder of run folders replaced by those inside."""
+    """The given folders, where a folder of run folders stands for those inside."""
     found: list[Path] = []
     for path in map(Path, paths):
         inside = sorted(p.parent for p in path.glob(f"*/{run_folder.RUN_FILE}"))
@@ -124,13 +124,13 @@ def load_run(folder: Path) -> Run:
     """One run folder.
 
     Raises:
-        FileNotFoundError, ValueError: with the reason why it cannot be used.
+        FileNotFoundError, ValueError: it cannot be used; gives the reason.
     """
     record = run_folder.read(folder)
     missing = [name for name in NEEDED if name not in record]
     if missing:
         raise ValueError(
-            f"{run_folder.RUN_FILE} lacks {', '.join(missing)}: another version's run?"
+            f"{run_folder.RUN_FILE} lacks {', '.join(missing)}: was it written by another version?"
         )
     _one_version(folder, str(record["versions"].get("mppi_zoo")))
     config = folder / run_folder.CONFIG_FILE
@@ -147,7 +147,7 @@ def load_run(folder: Path) -> Run:
 
 
 def _one_version(folder: Path, begun: str) -> None:
-    """Check that no session took the run up with another version of the package.
+    """Check that the run was never resumed with another version of the package.
 
     Raises:
         ValueError: naming step and versions.
@@ -158,16 +158,17 @@ def _one_version(folder: Path, begun: str) -> None:
         version = str(session.get("versions", {}).get("mppi_zoo"))
         if version != begun:
             raise ValueError(
-                f"begun with mppi_zoo {begun} and taken up at step {session.get('step')} with "
-                f"{version}: its numbers are of two versions"
+                f"begun with mppi_zoo {begun} and resumed at step {session.get('step')} with "
+                f"{version}: its metrics come from two versions"
             )
 
 
 def load_runs(paths: Sequence[Path]) -> Runs:
-    """Run folders, or folders of run folders; unusable ones are skipped by name with the reason.
+    """Read run folders, or folders of run folders; unusable ones are skipped with the reason.
 
-    Runs of one member whose configurations differ get labels that say how, and so are never
-    averaged; the same holds for runs of different versions of the package. A seed is counted once.
+    Runs of one member whose configurations differ get different labels, which say how they differ;
+    so they are never averaged. The same holds for different versions of the package. A seed is
+    counted once.
     """
     found = Runs()
     for folder in find_folders(paths):
@@ -204,7 +205,7 @@ def _label(found: Runs) -> None:
 
 
 def _from_command_line(record: dict[str, Any]) -> dict[str, str]:
-    """What changes the training without being in config.gin."""
+    """Options of the command line that change the training but are not in config.gin."""
     words = [str(word) for word in record.get("command_line", [])]
     found = {}
     for word, following in zip(words, [*words[1:], ""], strict=False):
@@ -215,20 +216,20 @@ def _from_command_line(record: dict[str, Any]) -> dict[str, str]:
 
 
 def _leave_out_repeated_seeds(found: Runs) -> None:
-    """Of runs with the same configuration, task and seed only the one that got furthest stays."""
+    """Of runs with the same configuration, task and seed, keep only the one with the most steps."""
     longest: dict[tuple[str, str, Any], Run] = {}
     for run in sorted(found.runs, key=lambda run: -run.reached):
         kept = longest.setdefault((run.label, run.record["task"], run.record["seed"]), run)
         if kept is not run:
             found.skipped[run.folder] = (
-                f"configuration, task and seed {run.record['seed']} are those of {kept.folder}, "
-                "which got as far or further: it would count one seed twice"
+                f"{kept.folder} has the same configuration, task and seed {run.record['seed']} "
+                "and as many steps or more: with both, one seed would count twice"
             )
     found.runs = [run for run in found.runs if run.folder not in found.skipped]
 
 
 def rows(run: Run) -> pd.DataFrame:
-    """A run's measurements in the table's columns."""
+    """A run's metrics in the table's columns."""
     kept = run.metrics[run.metrics["split"].isin(list(SPLITS))]
     benchmark, robot, task = run.place
     table = pd.DataFrame(

@@ -1,4 +1,4 @@
-"""The one table of all analysis, from run folders and published files alike, and what may be mixed.
+"""The table of the whole analysis, for runs and published curves, and checks of what may be mixed.
 
 =============  ==================================================================================
 column         meaning
@@ -65,7 +65,7 @@ RETURN_RANGE = {"dmcontrol": (0.0, 1000.0)}
 
 
 class MixedError(ValueError):
-    """Things that must not be averaged or compared were given together."""
+    """Rows were given together that must not be averaged or compared."""
 
 
 def empty() -> pd.DataFrame:
@@ -93,7 +93,7 @@ def conform(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def combine(*tables: pd.DataFrame) -> pd.DataFrame:
-    """Several tables as one; what may be averaged is checked where it is averaged."""
+    """Several tables as one; the functions that average check whether their rows may be."""
     present = [conform(table) for table in tables if len(table)]
     return pd.concat(present, ignore_index=True) if present else empty()
 
@@ -103,7 +103,7 @@ def pick(table: pd.DataFrame, **wanted: object) -> pd.DataFrame:
 
     Raises:
         KeyError: no such column.
-        ValueError: no row is left; names the values that there are.
+        ValueError: no row is left; lists the values that exist.
     """
     rows = table
     for column, value in wanted.items():
@@ -157,18 +157,19 @@ def check_robots(rows: pd.DataFrame) -> None:
 
 
 def check_tasks(rows: pd.DataFrame) -> None:
-    """Check that all series have the same tasks, without which their means cannot be compared.
+    """Check that all series have the same tasks; otherwise their means cannot be compared.
 
     Raises:
-        MixedError: naming a series and what it lacks.
+        MixedError: naming a series and the tasks that it lacks.
     """
     everything = set(rows["task"])
     for (source, algorithm), part in rows.groupby(SERIES):
         lacking = sorted(everything - set(part["task"]))
         if lacking:
             raise MixedError(
-                f"{algorithm} of {source} has no {', '.join(lacking)}, which others have: a mean "
-                "over other tasks is another quantity; pick(table, task=[...]) those that all have"
+                f"{algorithm} of {source} has no {', '.join(lacking)}, which others have: means "
+                "over different tasks cannot be compared; pick(table, task=[...]) the tasks that "
+                "all have"
             )
 
 

@@ -1,4 +1,4 @@
-"""The report's sections on returns: what was read, curves, aggregates, final scores."""
+"""The report's sections on returns: runs, curves, aggregates, final scores."""
 
 # pandas annotates frame[mask] as a series and group keys as any scalar, which fails these checks:
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
@@ -80,12 +80,12 @@ def _last(run: Run, split: str) -> float:
 
 
 def at_laptop_scale(found: Runs) -> bool:
-    """Whether all runs have the sizes of the released programs' laptop references."""
+    """Whether all runs have the network sizes at which the released programs were run here."""
     return all(run.settings.get(n) == v for run in found.runs for n, v in LAPTOP.items())
 
 
 def curves_section(found: Runs, published: pd.DataFrame) -> Section:
-    """Learning curves of the runs; with the references of the same scale, where they are."""
+    """Learning curves of the runs, with those of the released programs if of the same scale."""
     section, table = Section("Learning curves"), found.table
     unit = common_unit(table)
     ours = aggregate.evaluations(table)
@@ -103,16 +103,16 @@ def curves_section(found: Runs, published: pd.DataFrame) -> Section:
 
 
 def published_section(found: Runs, published: pd.DataFrame) -> Section | None:
-    """The runs among published curves of the same tasks and robots; None where there are none."""
+    """The runs beside published curves of the same tasks and robots; None where there are none."""
     ours = aggregate.evaluations(found.table)
     theirs = _same_places(published, ours)
     theirs = theirs[~theirs["source"].eq("laptop")]
-    # Copies of a curve under another source would look like a second measurement of it.
+    # Some curves are in both releases; shown twice they would look like two measurements.
     theirs = theirs[
         ~theirs["source"].eq("bmpc_4M") | ~theirs["task"].isin(_tasks(theirs, "bmpc_1M"))
     ]
     reached = int(ours["frames"].max())
-    # far enough to see what becomes of the published ones, not so far that ours are a line at 0
+    # Far enough to show how the published curves go on, but not so far that ours are too narrow.
     theirs = theirs[theirs["frames"] <= max(reached, min(10 * reached, 1_000_000), 300_000)]
     if theirs.empty:
         return None
@@ -165,7 +165,7 @@ def aggregates_section(found: Runs) -> Section:
             continue
         section.text(
             "Intervals are 95 % of a stratified bootstrap over runs. With two or three runs a task "
-            "they are too narrow: read them as the spread of the seeds, not as a test."
+            "they are too narrow: they show the spread of the seeds and are no significance test."
         )
         try:
             _aggregates(section, part, step, unit)
@@ -175,7 +175,7 @@ def aggregates_section(found: Runs) -> Section:
 
 
 def _shared_tasks(section: Section, part: pd.DataFrame) -> pd.DataFrame:
-    """The rows of tasks that all methods have; says which others are left out."""
+    """The rows of the tasks that all methods have; the section lists the other tasks."""
     own = [set(rows["task"]) for _, rows in part.groupby(SERIES)]
     left_out = sorted(set.union(*own) - set.intersection(*own))
     if left_out:

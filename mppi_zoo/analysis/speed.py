@@ -1,4 +1,4 @@
-"""Wall-clock figures of runs, from ``timing.csv``."""
+"""Speeds and times of runs, from ``timing.csv``."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ PARTS = ("plan_ms", "update_ms", "reanalysis_ms", "environment_ms", "sample_ms",
 
 
 def training_seconds(run: Run) -> float:
-    """Seconds of training and of evaluation after pretraining, as logged; nan without records.
+    """Seconds of training and evaluation after pretraining, as logged; nan without records.
 
-    The first record only closes the pretraining: its rate means nothing.
+    The first record ends the pretraining; its rate is not one of training.
     """
     rates = _series(run, "steps_per_second").iloc[1:]
     if rates.empty:
@@ -25,7 +25,7 @@ def training_seconds(run: Run) -> float:
 
 
 def speeds(runs: Sequence[Run]) -> pd.DataFrame:
-    """One row a run: agent steps/s, milliseconds of the parts (medians), seconds an evaluation."""
+    """One row a run: medians of agent steps/s, milliseconds by part, seconds an evaluation."""
     rows = []
     for run in runs:
         row = {

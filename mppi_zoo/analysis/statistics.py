@@ -1,8 +1,8 @@
-"""Statistics of few runs on several tasks: pure functions of arrays.
+"""Statistics for few runs on several tasks, as pure functions of arrays.
 
-As proposed by Agarwal et al., "Deep Reinforcement Learning at the Edge of the Statistical
-Precipice" (NeurIPS 2021). Scores come as one array per task, [runs]; the bootstrap draws runs
-within each task (stratified).
+Source: Agarwal et al., "Deep Reinforcement Learning at the Edge of the Statistical
+Precipice" (NeurIPS 2021). Scores are one array per task, [runs]. The bootstrap is stratified: it
+draws runs within each task.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ FEWEST_FOR_INTERVAL = 3
 
 
 class Estimate(NamedTuple):
-    """A point estimate with its interval; arrays where the statistic is one."""
+    """A point estimate with its interval; arrays where the statistic is an array."""
 
     value: np.ndarray
     low: np.ndarray
@@ -35,14 +35,14 @@ def checked(scores: Scores) -> list[np.ndarray]:
     if not arrays or any(task.size == 0 for task in arrays):
         raise ValueError("scores need one run or more for each of one task or more")
     if not all(np.isfinite(task).all() for task in arrays):
-        raise ValueError("a score is not finite; leave that run out by name, not in silence")
+        raise ValueError("a score is not finite; leave that run out explicitly and say so")
     return arrays
 
 
 def mean_interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
     """Student's interval of the mean of independent runs [n]; (nan, nan) for fewer than 3.
 
-    From two runs it would be 18 standard errors wide in total and say nothing.
+    The interval of two runs would be too wide to be of use.
     """
     values = np.asarray(values, dtype=np.float64)
     if values.size < FEWEST_FOR_INTERVAL:
@@ -95,7 +95,7 @@ def matrix(scores: Scores) -> np.ndarray:
     """Scores as [tasks, runs].
 
     Raises:
-        ValueError: tasks with different numbers of runs, which would weigh tasks unequally.
+        ValueError: tasks have different numbers of runs, so that they would not weigh the same.
     """
     arrays = checked(scores)
     counts = sorted({task.size for task in arrays})

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mppi_zoo.analysis.curves import plot_learning_curve
+from mppi_zoo.analysis.learning_curve import plot_learning_curve
 from mppi_zoo.cli import resume
 from mppi_zoo.cli.acceleration import accelerate
 from mppi_zoo.cli.setup import Setup

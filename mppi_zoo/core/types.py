@@ -25,10 +25,83 @@ Source of the notation: algorithms specification, section 1.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ObsEntry:
+    """One entry of an observation: a value of a dictionary, or the whole of a plain vector.
+
+    Attributes:
+        key: its name; for an entry of a nested space the path to it, such as "arm/0".
+        shape: before flattening.
+    """
+
+    key: str
+    shape: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """The count of its numbers."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True)
+class ObsSpec:
+    """The observations that an agent gets, and what they are made of.
+
+    Attributes:
+        shape: of one observation as the agent gets it, (O,) where the environment is flattened.
+        dtype: of the same.
+        entries: in the order in which they lie in the flat vector; a plain vector has one.
+
+    Raises:
+        ValueError: the entries' sizes do not add up to the shape's, or two have the same key.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+    entries: tuple[ObsEntry, ...]
+
+    def __post_init__(self) -> None:
+        size, parts = math.prod(self.shape), [entry.size for entry in self.entries]
+        if sum(parts) != size:
+            raise ValueError(
+                f"an observation of shape {self.shape} has {size} numbers, but its entries have "
+                f"{parts}, {sum(parts)} in all; expected the entries to fill the observation"
+            )
+        keys = [entry.key for entry in self.entries]
+        if len(set(keys)) != len(keys):
+            raise ValueError(f"the entries of an observation are {keys}; expected different keys")
+
+    @classmethod
+    def vector(cls, size: int) -> ObsSpec:
+        """A plain vector [size] of float32."""
+        return cls((size,), "float32", (ObsEntry("obs", (size,)),))
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> ObsSpec:
+        """From what ``dataclasses.asdict`` gave, with lists where JSON has no tuples."""
+        entries = tuple(ObsEntry(e["key"], tuple(e["shape"])) for e in record["entries"])
+        return cls(tuple(record["shape"]), record["dtype"], entries)
+
+    @property
+    def size(self) -> int:
+        """O, the count of an observation's numbers."""
+        return math.prod(self.shape)
+
+    def split(self, obs: Tensor) -> dict[str, Tensor]:
+        """Flat observations [..., O] -> their entries by key, each [..., *shape of the entry]."""
+        parts = obs.split([entry.size for entry in self.entries], -1)
+        return {
+            entry.key: part.reshape(*obs.shape[:-1], *entry.shape)
+            for entry, part in zip(self.entries, parts, strict=True)
+        }
 
 
 @dataclass(frozen=True)
@@ -40,12 +113,32 @@ class EnvSpec:
         action_dim: A, length of the action.
         episode_length: steps until truncation, in agent steps (T of the discount heuristic).
         episodic: whether episodes can terminate (as opposed to being truncated).
+        obs: the observation's shape, dtype and entries; left out, it is a plain vector [O]. May be
+            given as a mapping, as a run folder's ``run.json`` keeps it.
+
+    Raises:
+        ValueError: ``obs`` has another size than ``obs_dim``.
     """
 
     obs_dim: int
     action_dim: int
     episode_length: int
     episodic: bool = False
+    # None until __post_init__ has filled it in.
+    obs: ObsSpec = field(default=None, repr=False)  # pyright: ignore[reportAssignmentType]
+
+    def __post_init__(self) -> None:
+        obs: Any = self.obs
+        if obs is None:
+            obs = ObsSpec.vector(self.obs_dim)
+        elif isinstance(obs, Mapping):
+            obs = ObsSpec.from_json(obs)
+        if obs.size != self.obs_dim:
+            raise ValueError(
+                f"obs has shape {obs.shape} and thus {obs.size} numbers; expected obs_dim = "
+                f"{self.obs_dim} of them"
+            )
+        object.__setattr__(self, "obs", obs)
 
 
 class NetworkSizes(NamedTuple):

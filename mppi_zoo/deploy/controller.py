@@ -1,4 +1,4 @@
-"""A trained agent for any program: ``mppi_zoo.load(RUN_FOLDER).act(obs)``."""
+"""A trained agent for use in any program: ``mppi_zoo.load(RUN_FOLDER).act(obs)``."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Controller:
     """Acts with a trained agent, one observation at a time.
 
     Args:
-        execution: of the trained agent.
+        execution: runs the trained agent.
         action_low, action_high: [A] the environment's own bounds, for ``act(..., native=True)``.
-        seed: of the planner's draws.
+        seed: seed of the planner's random draws.
     """
 
     def __init__(
@@ -44,11 +44,11 @@ class Controller:
         """The action [A] for an observation, flattened to [O].
 
         Args:
-            native: in the environment's own units instead of [-1, 1].
-            planner: plan (default), or ask the bare policy, which is many times faster.
+            native: return the action in the environment's own units instead of [-1, 1].
+            planner: plan; if False, act with the bare policy, which is many times faster.
 
         Raises:
-            ValueError: if the observation has another size.
+            ValueError: if the observation has another size than in training.
         """
         flat = np.asarray(obs, dtype=np.float32).reshape(1, -1)
         if flat.shape[1] != self.agent.spec.obs_dim:
@@ -71,12 +71,12 @@ def load(
     """The agent of a run folder, ready to act; no environment is needed.
 
     Args:
-        folder: what ``python -m mppi_zoo.run`` wrote.
-        best: the agent with the best evaluation, else the last one.
-        device: where to compute.
+        folder: a run folder, as ``python -m mppi_zoo.run`` writes it.
+        best: take the agent with the best evaluation; if False, the last one.
+        device: device to compute on.
 
     Raises:
-        FileNotFoundError: if the folder is no run folder or holds no agent yet.
+        FileNotFoundError: if the folder is not a run folder or holds no agent yet.
         ValueError: if its files are damaged.
     """
     folder = Path(folder)

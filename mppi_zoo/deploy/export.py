@@ -1,9 +1,9 @@
-"""A trained agent as programs that plain torch loads: ``python -m mppi_zoo.export RUN_FOLDER``.
+"""Exports a trained agent as programs for plain torch: ``python -m mppi_zoo.export RUN_FOLDER``.
 
 ``policy.pt2``: observations [1, O] -> action [1, A] in [-1, 1].
 ``planner.pt2``: observations [1, O] and the last plan [H, 1, A] (zeros at the start of an episode)
--> the action [1, A] without exploration noise, and the plan for the next call. Its draws come from
-torch's own generator, so that ``torch.manual_seed`` repeats them.
+-> the action [1, A] without exploration noise, and the plan for the next call. Its random draws
+come from torch's global generator, which ``torch.manual_seed`` seeds.
 
     policy = torch.export.load("policy.pt2").module()
     action = policy(obs)
@@ -36,7 +36,7 @@ class PolicyProgram(nn.Module):
 
 
 class PlannerProgram(nn.Module):
-    """The planner with its networks, as the agent would act without exploration noise."""
+    """The planner with its networks; it acts as the agent does without exploration noise."""
 
     def __init__(self, execution: Execution):
         super().__init__()
@@ -56,10 +56,13 @@ class PlannerProgram(nn.Module):
 
 @torch.no_grad()
 def save(execution: Execution, folder: Path, states: int = 1) -> tuple[Path, Path]:
-    """Write ``policy.pt2`` and ``planner.pt2`` for so many states at a time; returns their paths.
+    """Write ``policy.pt2`` and ``planner.pt2``; returns their paths.
+
+    Args:
+        states: batch size of the programs, fixed at export.
 
     Raises:
-        ValueError: if the agent is compiled: what is exported is its eager program.
+        ValueError: if the agent is compiled, since only eager agents can be exported.
     """
     if execution.compiled:
         raise ValueError("the agent is compiled; call execution.uncompile() before exporting it")

@@ -5,7 +5,9 @@
 >>> envs.spec_of(env)
 EnvSpec(obs_dim=2, action_dim=2, episode_length=25, episodic=False)
 
-Simulators are imported by the first ``make`` that needs them, never by this package's import.
+Simulators are imported by the first ``make`` that needs them, never by this package's import. May
+import the rooms from ``core`` to ``agent``, of which it uses ``core`` and ``runs``. Start with
+``registry.py``, then ``view.py``.
 """
 
 from mppi_zoo.envs.faults import EnvironmentFault

@@ -29,7 +29,7 @@ def make(task: str, options: EnvOptions, render: bool) -> AgentEnv:
     Raises:
         ImportError: the module cannot be imported.
         ValueError: no such factory in it, or spaces that cannot be used (see AgentEnv).
-        TypeError: what the factory returns is not a gymnasium.Env.
+        TypeError: the factory does not return a gymnasium.Env.
     """
     factory = _load(task)
     env = factory(**_render_keywords(factory, render))
@@ -80,13 +80,13 @@ def _import_advice(module_name: str, error: Exception, here: str) -> str:
         )
     return (
         f"importing module {module_name!r} failed: {type(error).__name__}: {error}. "
-        f"Mend it until `python -c 'import {module_name}'` works"
+        f"Correct it until `python -c 'import {module_name}'` works"
     )
 
 
 def _render_keywords(factory: Callable[..., Any], render: bool) -> dict[str, Any]:
     if render and "mujoco" in sys.modules:
-        # Chooses the backend for the process; whether it is needed, only the factory knows.
+        # Chooses the backend for the process, in case the factory's environment needs one.
         rendering_available()
     try:
         parameters = inspect.signature(factory).parameters.values()

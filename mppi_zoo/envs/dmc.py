@@ -20,7 +20,7 @@ from mppi_zoo.envs.view import AgentEnv
 
 DEFAULT_ACTION_REPEAT = 2
 DOMAIN_ALIASES = {"cup": "ball_in_cup", "pointmass": "point_mass"}
-# The camera that follows the body; the suite's first camera does for every other domain.
+# The camera that follows the body; in every other domain that is the suite's first camera.
 CAMERAS = {"quadruped": 2}
 # dm_control reports actuators without limits as bounded by MuJoCo's largest number.
 UNBOUNDED = 1e10
@@ -53,7 +53,7 @@ class ControlSuiteEnv(gymnasium.Env):
         width: int = 320,
         camera: int | None = None,
     ) -> None:
-        # A seed at construction as well, since lqr draws its physics there and nowhere else.
+        # A seed at construction too, since lqr draws its physics only there.
         settings: dict[str, Any] = {"random": 0}
         if max_episode_steps is not None:
             settings["time_limit"] = math.inf
@@ -179,8 +179,8 @@ def _can_terminate(task: Any) -> bool:
 
 
 def _select_renderer() -> None:
-    # dm_control picks its backend once, when imported; an import for an environment that does not
-    # render picks glfw, which needs a display.
+    # dm_control chooses its backend once, when it is imported. If it was imported for an
+    # environment without rendering, it has chosen glfw, which needs a display.
     renderer = importlib.import_module("dm_control._render")
     wanted = os.environ.get("MUJOCO_GL")
     if wanted and renderer.BACKEND != wanted:
@@ -188,8 +188,9 @@ def _select_renderer() -> None:
 
 
 def _forgo_rendering(physics: Any) -> None:
-    # quadruped-escape sends its new terrain to the renderer at each reset, and asking whether there
-    # is one creates it: without OpenGL the reset would fail, and in a forked process hang.
+    # At each reset, quadruped-escape sends its new terrain to the renderer if there is one, but
+    # asking for the renderer creates it. Without OpenGL the reset would fail, and in a forked
+    # process it would hang. So ``contexts`` says that there is no renderer.
     kind = type(physics)
     physics.__class__ = type(kind.__name__, (kind,), {"contexts": None})
 

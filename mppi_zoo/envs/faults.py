@@ -1,4 +1,4 @@
-"""What an environment does wrong, told with the place where it did."""
+"""The error of an environment that fails; its message says where it failed."""
 
 from __future__ import annotations
 

@@ -47,9 +47,9 @@ def make(name: str, options: EnvOptions, render: bool) -> AgentEnv:
 
 
 def standardise(env: gymnasium.Env, task: str, options: EnvOptions) -> AgentEnv:
-    """The agent's view of a Gymnasium environment, its facts found out from the environment.
+    """The AgentEnv of a Gymnasium environment, whose facts are read from the environment itself.
 
-    Closes ``env`` before raising.
+    Closes ``env`` before it raises.
 
     Raises:
         ValueError: spaces that cannot be used (see AgentEnv).

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> ValueError:
-    """A ValueError naming the nearest of the known names, or all of them if they are few.
+    """A ValueError that lists the most similar known names, or all if there are few.
 
     Args:
         kind: what the name is a name of, such as "dmc task".
@@ -18,7 +18,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> ValueError:
     if len(names) <= 8:
         hint = f"expected one of {', '.join(names)}"
     else:
-        # Compared without case, as a wrong capital is the commonest slip of all.
+        # Compared without case, as a wrong capital is the most frequent mistake.
         folded = {n.lower(): n for n in names}
         near = [folded[n] for n in difflib.get_close_matches(name.lower(), folded, 5, 0.4)]
         nearest = f"nearest of the {len(names)}: {', '.join(near)}"

@@ -1,4 +1,4 @@
-"""What a user may change about an environment without changing its task."""
+"""Settings of an environment that do not change its task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a task's name to its environment."""
+"""Makes the environment, or a vector of environments, that a task's name stands for."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def make(task: str, options: EnvOptions = DEFAULT_OPTIONS, render: bool = False)
     Args:
         task: ``dmc:<domain>-<task>``, ``gym:<id>``, ``hb:h1hand-<task>``, ``hbx:<robot>-<task>``,
             ``toy:<name>``, or ``module.path:Factory``.
-        options: what to change from the suite's defaults.
+        options: settings that differ from the suite's defaults.
         render: make ``render()`` return images [height, width, 3] uint8.
 
     Raises:
         ValueError: unknown suite or task, or spaces that agents cannot use.
-        ImportError: the module of a ``module.path:Factory`` cannot be imported, or what a suite
-            needs beside this package is not installed.
+        ImportError: the module of a ``module.path:Factory`` cannot be imported, or a package that a
+            suite needs is not installed.
         RuntimeError: ``render`` where the suite cannot render.
     """
     suite, colon, name = task.partition(":")
@@ -64,10 +64,10 @@ def make_vector(
 ) -> VectorEnv:
     """A Gymnasium vector environment over copies of one task, with autoreset disabled.
 
-    Finished environments wait for ``reset(seed=[...], options={"reset_mask": mask})``, whose seeds
-    of environments outside the mask are ignored; Gymnasium removes "reset_mask" from the options,
-    so pass a new dict each time. Observations [N, O] are copies. ``EpisodeVector`` is the
-    friendlier interface.
+    Finished environments wait for ``reset(seed=[...], options={"reset_mask": mask})``, which does
+    not read the seeds of environments outside the mask. Gymnasium removes "reset_mask" from the
+    options, so pass a new dictionary each time. Observations [N, O] are copies.
+    ``EpisodeVector`` is easier to use.
 
     Args:
         task, options, render: as for ``make``.
@@ -82,8 +82,8 @@ def make_vector(
     if num_envs < 1:
         raise ValueError(f"num_envs is {num_envs}; expected an integer >= 1")
     if asynchronous and render:
-        # Gymnasium builds one environment here before it forks the others, and a forked process
-        # hangs in the OpenGL that this one has loaded.
+        # Gymnasium builds one environment in this process before it forks the others. If that loads
+        # OpenGL, the forked processes hang in it.
         raise ValueError(
             f"{task}: asynchronous=True and render=True cannot go together, expected at most one; "
             "render with asynchronous=False"

@@ -10,7 +10,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 
-# The probe's window is tiny but real: contexts can be created where drawing then fails.
+# The probe draws an image, since a context can often be created where drawing then fails.
 _PROBE = """
 import mujoco
 model = mujoco.MjModel.from_xml_string(
@@ -30,14 +30,14 @@ _DISABLED = ("off", "disable", "disabled", "false", "0")
 def rendering_available() -> tuple[bool, str]:
     """Whether MuJoCo can render images here: (True, backend) or (False, what to do about it).
 
-    Tries the backend of MUJOCO_GL if that is set, else egl, then osmesa, each in a process of its
-    own, since a broken GL can end the process. On success MUJOCO_GL, and PYOPENGL_PLATFORM where
-    the backend needs it, are set for this process. The first call takes about a second, later
-    ones nothing. Never raises.
+    Tries the backend that MUJOCO_GL names; if it is not set, egl, then osmesa. Each is tried in a
+    separate process, since a broken OpenGL library can end the process. On success MUJOCO_GL, and
+    PYOPENGL_PLATFORM where the backend needs it, are set for this process. The first call takes
+    about a second; later calls return its result. Never raises.
     """
     try:
         return _find_backend()
-    except Exception as error:  # a promise: videos are optional, the training run is not
+    except Exception as error:  # videos are optional: a failure here must not stop a run
         return False, f"looking for a rendering backend failed: {type(error).__name__}: {error}"
 
 
@@ -54,10 +54,10 @@ def require_rendering(task: str) -> None:
 
 @contextlib.contextmanager
 def quiet_gl_import() -> Iterator[None]:
-    """Silences glfw's complaint about a missing display, of no interest to who renders nothing.
+    """Suppresses glfw's warning about a missing display during an import.
 
-    MUJOCO_GL is left alone: setting it to "disable" would stay with the process and its children,
-    and keep a later ``make(..., render=True)`` from rendering.
+    MUJOCO_GL is not set to "disable" for this, since the process and its children would keep it;
+    then a later ``make(..., render=True)`` could not render.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r".*DISPLAY environment variable is missing.*")
@@ -130,6 +130,6 @@ def _probe(backend: str) -> str | None:
     if result.returncode < 0:
         return f"crashed with signal {-result.returncode}"
     lines = [line for line in result.stderr.splitlines() if line and not line.startswith(" ")]
-    # Errors raised while cleaning up after the first one are printed later and say less.
+    # The first error is the cause; errors of the clean-up after it are printed later.
     errors = [line for line in lines if "Error" in line.split(":")[0]]
     return (errors or lines or [f"exit status {result.returncode}"])[0]

@@ -1,4 +1,4 @@
-"""Seeds of episodes: a pure function of who plays which episode."""
+"""Seeds of episodes: a pure function of run, purpose, environment and episode number."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ SEED_LIMIT = 2**31 - 1
 def episode_seed(run_seed: int, purpose: str, env_index: int, episode: int) -> int:
     """Seed of one episode, in [0, 2**31 - 1).
 
-    Episodes are seeded one by one, not once per run, so that a resumed run meets the same
-    episodes without replaying those before, and evaluation never disturbs training.
+    Each episode has its own seed. So a resumed run has the same episodes without replaying earlier
+    ones, and evaluation does not change training.
 
     Args:
         run_seed: seed of the whole run, >= 0.
-        purpose: what the episodes are for, such as "train" or "eval"; keeps streams apart.
+        purpose: what the episodes are for, such as "train" or "eval"; each has seeds of its own.
         env_index: row of the environment in its vector, >= 0.
         episode: how many episodes that environment began before this one, >= 0.
 

@@ -19,10 +19,10 @@ STEP_SIZE = 0.2
 class Point(gymnasium.Env):
     """A point in the square [-1, 1]^2, moved by 0.2 * action a step.
 
-    The reward 1 - |a - f(p)|^2 / 2 with f(p) = -p is concave in the action and at most 1, at any
-    position; so a = -p is optimal whatever the horizon, and the best return is the number of
-    steps. Observation [2]: the position. Without termination the walls stop the point; with it,
-    crossing them ends the episode (which the optimal policy never does).
+    The reward is 1 - |a + p|^2 / 2 at position p. At every position it is concave in the action,
+    with its maximum of 1 at a = -p. So a = -p is optimal for any horizon, and the best return is
+    the number of steps. Observation [2]: the position. Without termination the walls stop the
+    point; with termination, crossing them ends the episode (which the optimal policy never does).
 
     Args:
         terminating: end the episode on leaving the square.

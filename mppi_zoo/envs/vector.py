@@ -16,14 +16,14 @@ from mppi_zoo.envs.spec import build_spec
 class EpisodeVector:
     """N copies of a task whose episodes are numbered, seeded by number, and reset on request.
 
-    Every returned array is fresh: later calls do not change it. A context manager, closed on exit.
+    Every returned array is new: later calls do not change it. A context manager, closed on exit.
 
     Args:
         task, options, render: as for ``envs.make``.
         num_envs: N >= 1.
         run_seed: seed of the run, >= 0.
         purpose: what the episodes are for, such as "train"; part of every seed.
-        asynchronous: a process per environment instead of a loop; excludes ``render``.
+        asynchronous: a process per environment instead of a loop; not together with ``render``.
 
     Attributes:
         num_envs: N.
@@ -45,11 +45,11 @@ class EpisodeVector:
         asynchronous: bool = False,
         render: bool = False,
     ) -> None:
-        episode_seed(run_seed, purpose, 0, 0)  # a bad run_seed should fail before any process
+        episode_seed(run_seed, purpose, 0, 0)  # refuses a bad run_seed before processes start
         self._task = task
         self._run_seed = run_seed
         self._purpose = purpose
-        # Any: VectorEnv's annotations leave out what both of its kinds offer, such as seed lists.
+        # Any, since VectorEnv's annotations lack methods that both of its subclasses have.
         self._vector: Any = make_vector(task, num_envs, options, asynchronous, render)
         self.num_envs = num_envs
         self.single_action_space = self._vector.single_action_space
@@ -65,15 +65,15 @@ class EpisodeVector:
         self._obs = np.zeros((num_envs, self.spec.obs_dim), dtype=np.float32)
         self._seeds = np.zeros(num_envs, dtype=np.int64)
         self._steps = np.zeros(num_envs, dtype=np.int64)
-        # Whether an environment is within an episode, and so may be stepped.
+        # Whether each environment is within an episode, so that it can be stepped.
         self._running = np.zeros(num_envs, dtype=bool)
         self._started = np.zeros(num_envs, dtype=bool)
-        # Actions of the episodes under way, which together with their seeds are their states.
+        # Actions of the unfinished episodes; with their seeds they suffice to play them again.
         self._actions: list[list[np.ndarray]] = [[] for _ in range(num_envs)]
 
     @property
     def episode(self) -> np.ndarray:
-        """Episodes begun by each environment [N] int64, the number of the next one; a copy."""
+        """The number of each environment's next episode [N] int64, counted from 0; a copy."""
         return self._episode.copy()
 
     @episode.setter
@@ -89,7 +89,7 @@ class EpisodeVector:
         """Starts the next episode of the environments in ``mask`` [N] bool, None for all.
 
         Returns:
-            Observations [N, O] float32; those outside the mask are as they were.
+            Observations [N, O] float32; those outside the mask are unchanged.
 
         Raises:
             ValueError: a malformed mask.
@@ -104,7 +104,7 @@ class EpisodeVector:
             seed = episode_seed(self._run_seed, self._purpose, i, int(self._episode[i]))
             seeds[i] = self._seeds[i] = seed
             self._actions[i] = []
-        # A new dict and a copied mask: gymnasium keeps neither intact.
+        # A new dictionary and a copy of the mask, since gymnasium changes both.
         obs, _ = self._vector.reset(seed=seeds, options={"reset_mask": mask.copy()})
         self._episode[mask] += 1
         self._steps[mask] = 0
@@ -116,7 +116,7 @@ class EpisodeVector:
         return self._obs.copy()
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """One agent step of every environment with ``actions`` [N, A]; beyond [-1, 1] is clipped.
+        """One agent step of every environment with ``actions`` [N, A], clipped to [-1, 1].
 
         Returns:
             (observations [N, O] float32, rewards [N] float32, terminated [N] bool,
@@ -157,14 +157,14 @@ class EpisodeVector:
         return np.asarray(self._vector.envs[index].render())
 
     def not_restorable(self) -> str:
-        """Why an episode under way cannot be restored after a stop; empty if it can.
+        """Why an unfinished episode cannot be restored when the run is resumed; empty if it can.
 
-        Asks each environment to try; call it before the first reset.
+        Plays a few steps in each environment; call it before the first reset.
         """
         return next((reason for reason in self._vector.call("probe") if reason), "")
 
     def state_dict(self) -> dict[str, Any]:
-        """Where each environment is, as plain arrays: its episode's number, seed and actions.
+        """The state of each environment as plain arrays: its episode's number, seed and actions.
 
         Raises:
             RuntimeError: an environment is not within an episode.
@@ -180,22 +180,22 @@ class EpisodeVector:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> np.ndarray:
-        """Restore :meth:`state_dict` by playing the episodes under way again.
+        """Restore :meth:`state_dict` by playing the unfinished episodes again.
 
         Returns:
-            [N] bool, which environments did not come back to the very observation they had; their
-            next episodes have begun instead.
+            [N] bool: True where an environment did not arrive at the same observation; there the
+            next episode has begun instead.
 
         Raises:
-            ValueError: the state is of another number of environments.
+            ValueError: the state has another number of environments.
         """
         if len(state["seeds"]) != self.num_envs:
             raise ValueError(
-                f"the state is of {len(state['seeds'])} environments; expected {self.num_envs}"
+                f"the state has {len(state['seeds'])} environments; expected {self.num_envs}"
             )
         self.episode = state["episode"]
         self._seeds = np.array(state["seeds"])
-        # A reset through the vector first, which its own bookkeeping of finished episodes needs.
+        # First a reset through the vector, so that it notes that all episodes have begun.
         self._vector.reset(seed=self._seeds.tolist())
         histories = list(zip(self._seeds.tolist(), state["actions"], strict=True))
         self._vector.set_attr("history", histories)
@@ -263,11 +263,11 @@ class EpisodeVector:
         raise EnvironmentFault(
             f"{self._where(i)}: the environment returned the {what} {values[i].tolist()} after "
             f"{cause}; expected finite numbers (the simulation has diverged, or the environment "
-            "has a bug: replay the episode from its seed)"
+            "has a bug; to reproduce it, replay the episode from its seed)"
         )
 
     def _where(self, i: int) -> str:
-        # The step is that of the last one taken, so an action being checked is not yet counted.
+        # The number of steps taken so far: an action that is being checked is not counted.
         return (
             f"{self._task}, environment {i}, step {int(self._steps[i])} of episode "
             f"{int(self._episode[i]) - 1} (seed {int(self._seeds[i])})"

@@ -1,4 +1,4 @@
-"""The agent's view of any continuous-control environment."""
+"""What an agent sees of any continuous-control environment: flat vectors, actions in [-1, 1]."""
 
 from __future__ import annotations
 
@@ -16,32 +16,34 @@ PROBE_SEEDS = (20_011, 20_021)
 
 
 class EpisodeFacts(NamedTuple):
-    """What the spaces of an environment do not tell.
+    """Facts about an environment that its spaces do not contain.
 
     Attributes:
         task: the name it was made by.
         action_repeat: environment steps per agent step.
         max_episode_steps: time limit in environment steps, None if there is none.
         episodic: whether episodes can terminate.
+        observed: the observation space before it is flattened.
     """
 
     task: str
     action_repeat: int
     max_episode_steps: int | None
     episodic: bool
+    observed: spaces.Space
 
 
 class AgentEnv(gymnasium.Wrapper):
     """Flat float32 observations, actions in [-1, 1], and action repeat, over any environment.
 
-    Observations: Box(-inf, inf, [O], float32), a fresh array each time. Actions: Box(-1, 1, [A],
-    float32); values outside are clipped, then mapped affinely so that -1 and 1 reach the inner
+    Observations: Box(-inf, inf, [O], float32), a new array each time. Actions: Box(-1, 1, [A],
+    float32); values outside are clipped, then mapped affinely so that -1 and 1 give the inner
     environment's bounds exactly. Rewards are summed over the repeats, which stop at the episode's
     end. ``info`` is that of the last repeat.
 
-    An episode is a function of its seed and its actions, unless the environment declares
-    ``restorable = False`` (a robot, say) or is found to draw from elsewhere; so an episode under
-    way is restored by playing it again.
+    A resumed run restores an unfinished episode by playing it again from its seed with the same
+    actions. This is impossible where the environment declares ``restorable = False`` (a robot, say)
+    or where :meth:`probe` finds that the same seed and actions give another episode.
 
     Args:
         env: environment with a bounded Box action space and a flattenable observation space.
@@ -63,10 +65,11 @@ class AgentEnv(gymnasium.Wrapper):
     ) -> None:
         _check_observations(env.observation_space, task)
         bounds = _check_actions(env.action_space, task)
+        observed = env.observation_space
         if not isinstance(env.observation_space, spaces.Box):
             env = FlattenObservation(env)
         super().__init__(env)
-        self.facts = EpisodeFacts(task, action_repeat, max_episode_steps, episodic)
+        self.facts = EpisodeFacts(task, action_repeat, max_episode_steps, episodic, observed)
         obs_dim = int(np.prod(env.observation_space.shape or ()))
         self.observation_space = spaces.Box(-np.inf, np.inf, (obs_dim,), np.float32)
         self.action_space = spaces.Box(-1.0, 1.0, (int(np.prod(bounds.shape)),), np.float32)
@@ -90,7 +93,7 @@ class AgentEnv(gymnasium.Wrapper):
         """Starts an episode; returns (observation [O], info).
 
         Raises:
-            EnvironmentFault: the environment raised, or observes another number of values.
+            EnvironmentFault: the environment raised, or its observation has a wrong length.
         """
         self._seed, self._steps = seed, 0
         try:
@@ -109,7 +112,7 @@ class AgentEnv(gymnasium.Wrapper):
 
         Raises:
             ValueError: the action has the wrong shape or holds NaN.
-            EnvironmentFault: the environment raised, or observes another number of values.
+            EnvironmentFault: the environment raised, or its observation has a wrong length.
         """
         inner = self._inner_action(action)
         total = 0.0
@@ -138,10 +141,11 @@ class AgentEnv(gymnasium.Wrapper):
         return "" if same else "two episodes with the same seed and actions differed"
 
     def replay_history(self) -> np.ndarray | None:
-        """Play the episode of ``history`` (seed, actions [k, A]) again; its last observation [O].
+        """Play the episode of ``history`` (seed, actions [k, A]) again.
 
-        None without a history, where the environment is not to be moved for this, or if the episode
-        ends although it had not.
+        Returns:
+            Its last observation [O]. None if there is no history, if the environment declares
+            ``restorable = False``, or if the episode now ends earlier.
         """
         if self.history is None or not getattr(self.unwrapped, "restorable", True):
             return None
@@ -150,7 +154,7 @@ class AgentEnv(gymnasium.Wrapper):
         for action in actions:
             obs, _, terminated, truncated, _ = self.step(action)
             if terminated or truncated:
-                return None  # it had gone on, so this is another episode
+                return None  # the recorded episode had not ended, so this is another one
         return obs
 
     def _excerpt(self, seed: int) -> np.ndarray:
@@ -187,7 +191,7 @@ class AgentEnv(gymnasium.Wrapper):
                 f"{self.facts.task}: the action has shape {unit.shape}; "
                 f"expected {self._lower.shape}, one number in [-1, 1] per actuator"
             )
-        # A NaN makes the sum NaN, and one sum is cheaper than a mask.
+        # A NaN makes the sum NaN, and the sum is cheaper than a mask.
         if np.isnan(unit.sum()) and np.isnan(unit).any():
             raise ValueError(
                 f"{self.facts.task}: the action {unit.tolist()} holds NaN; expected numbers in "
@@ -195,8 +199,8 @@ class AgentEnv(gymnasium.Wrapper):
             )
         unit = np.minimum(np.maximum(unit, self._lower), self._upper)
         if self._rescales:
-            # Rounding may leave the bounds by one unit in the last place, which some
-            # environments assert against.
+            # Rounding may exceed the bounds by one unit in the last place, which some environments
+            # refuse.
             unit = self._low + (unit + 1.0) * self._half_range
             unit = np.minimum(np.maximum(unit, self._low), self._high)
         return unit.astype(self._action_dtype).reshape(self._action_shape)
@@ -207,7 +211,7 @@ def _told(error: Exception) -> str:
 
 
 def _check_observations(space: spaces.Space, task: str) -> None:
-    for part in _leaves(space):
+    for _, part in leaves(space):
         if isinstance(part, spaces.Box) and part.dtype == np.uint8 and len(part.shape) == 3:
             raise ValueError(
                 f"{task}: observation space {part} is images; expected state vectors, as pixels "
@@ -220,12 +224,21 @@ def _check_observations(space: spaces.Space, task: str) -> None:
         )
 
 
-def _leaves(space: spaces.Space) -> list[spaces.Space]:
+def leaves(space: spaces.Space, path: str = "") -> list[tuple[str, spaces.Space]]:
+    """(path, space) of each space that has no parts of its own, in the order of flattening.
+
+    A path joins the keys of dictionaries and the positions in tuples, as in "arm/0"; it is empty
+    where ``space`` itself has no parts.
+    """
     if isinstance(space, spaces.Dict):
-        return [leaf for part in space.spaces.values() for leaf in _leaves(part)]
-    if isinstance(space, spaces.Tuple):
-        return [leaf for part in space.spaces for leaf in _leaves(part)]
-    return [space]
+        parts = [(str(key), part) for key, part in space.spaces.items()]
+    elif isinstance(space, spaces.Tuple):
+        parts = [(str(index), part) for index, part in enumerate(space.spaces)]
+    else:
+        return [(path, space)]
+    return [
+        leaf for name, part in parts for leaf in leaves(part, f"{path}/{name}" if path else name)
+    ]
 
 
 def _check_actions(space: spaces.Space, task: str) -> spaces.Box:

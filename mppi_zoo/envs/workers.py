@@ -1,4 +1,4 @@
-"""A process per environment, with an answer to workers that hang or die."""
+"""A process per environment; workers that hang or die raise an EnvironmentFault."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mppi_zoo.envs.faults import EnvironmentFault
 
 
 class Workers(AsyncVectorEnv):
-    """Gymnasium's asynchronous vector, which would wait for a hung environment for ever.
+    """Gymnasium's asynchronous vector with a time limit: alone it waits for ever for a worker.
 
     Args:
         task: for messages.
@@ -45,12 +45,12 @@ class Workers(AsyncVectorEnv):
             return super().step_wait(self.time_out if timeout is None else timeout)
 
     def call_wait(self, timeout: float | None = None) -> Any:
-        """As gymnasium's, without a limit of its own: a call may replay an episode."""
+        """As gymnasium's, without a time limit, since a call may replay a whole episode."""
         with self._watched("call"):
             return super().call_wait(timeout)
 
     def close_extras(self, timeout: float | None = None, terminate: bool = False) -> None:
-        """Ends the processes; those to be terminated are killed, as workers ignore SIGTERM."""
+        """Ends the processes; with ``terminate`` by SIGKILL, since workers ignore SIGTERM."""
         if not terminate:
             super().close_extras(timeout)
             return
@@ -69,8 +69,8 @@ class Workers(AsyncVectorEnv):
             hung = [i for i, pipe in enumerate(self.parent_pipes) if pipe and not pipe.poll()]
             message = (
                 f"{self.task}: environments {hung} gave no answer to {what} within "
-                f"{self.time_out:g} s; expected one (the environment hangs: if it is only slow, "
-                "raise EnvOptions.time_out)"
+                f"{self.time_out:g} s; expected one (the environment hangs; if it is only slow, "
+                "increase EnvOptions.time_out)"
             )
             self.close(terminate=True)
             raise EnvironmentFault(message) from error

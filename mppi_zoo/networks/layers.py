@@ -1,4 +1,7 @@
-"""Network parts: hidden block, latent norm, MLP, ensemble, two-hot head (spec section 2)."""
+"""Parts of networks: hidden block, latent norm, MLP, ensemble, two-hot codes.
+
+Source: docs/method.md, section 2.1, and for two-hot codes docs/method.md, section 2.2.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ Init = Callable[[Tensor, Tensor], None]
 
 @gin.register
 def truncated_normal_init(weight: Tensor, bias: Tensor) -> None:
-    """Weights normal with std 0.02, biases 0, in place: the family's initialisation."""
+    """Weights normal with std 0.02, biases 0, in place: the default of all members."""
     nn.init.trunc_normal_(weight, std=0.02)
     nn.init.zeros_(bias)
 
@@ -28,7 +31,7 @@ def truncated_normal_init(weight: Tensor, bias: Tensor) -> None:
 def uniform_fan_in_init(weight: Tensor, bias: Tensor) -> None:
     """Weights and biases uniform in +-1/sqrt(fan_in), in place: PyTorch's default for Linear.
 
-    BMPC's program leaves the critics' hidden layers so (spec section 2, "Trap").
+    BMPC's program initialises the critics' hidden layers this way (docs/method.md, section 2.1).
     """
     bound = 1 / math.sqrt(weight.shape[-1])
     nn.init.uniform_(weight, -bound, bound)
@@ -36,7 +39,7 @@ def uniform_fan_in_init(weight: Tensor, bias: Tensor) -> None:
 
 
 def zero_init(weight: Tensor, bias: Tensor) -> None:
-    """All zero, in place: last layers of reward and critics."""
+    """Weights and biases 0, in place: for the last layers of reward network and critics."""
     nn.init.zeros_(weight)
     nn.init.zeros_(bias)
 
@@ -66,7 +69,7 @@ LatentNorm = Callable[[int, int], nn.Module]
 
 @gin.register
 def simnorm(latent_dim: int, action_dim: int, group: int = 8) -> nn.Module:
-    """SimNorm whatever the action size: every member but BOOM."""
+    """SimNorm for any action size: every member but BOOM."""
     del action_dim
     return SimNorm(latent_dim, group)
 
@@ -75,21 +78,21 @@ def simnorm(latent_dim: int, action_dim: int, group: int = 8) -> nn.Module:
 def simnorm_unless_medium_action(
     latent_dim: int, action_dim: int, group: int = 8, low: int = 24, high: int = 48
 ) -> nn.Module:
-    """BOOM's rule: no SimNorm where low <= A <= high, which leaves the LayerNorm alone."""
+    """BOOM's rule: SimNorm, but where low <= A <= high nothing after the LayerNorm."""
     return nn.Identity() if low <= action_dim <= high else SimNorm(latent_dim, group)
 
 
 class Linear(nn.Linear):
-    """A product in the dtype of its weights."""
+    """torch's Linear, computed in the dtype of its weights whatever the input's."""
 
     def forward(self, x: Tensor) -> Tensor:
         return linear(x.to(self.weight.dtype), self.weight, self.bias)
 
 
 class Dense(Linear):
-    """Linear -> LayerNorm -> activation, the block that every network repeats.
+    """The hidden block of every network: Linear -> LayerNorm -> activation.
 
-    The norm and what follows it work in the dtype of the norm's own parameters.
+    Norm and activation are computed in the dtype of the norm's parameters.
     """
 
     def __init__(self, in_dim: int, out_dim: int, activation: Callable[[Tensor], Tensor] = mish):
@@ -102,8 +105,11 @@ class Dense(Linear):
         return self._finish(super().forward(x))
 
     def joint(self, z: Tensor, action: Tensor) -> Tensor:
-        """The block at [z, action]; where many actions share one z, [..., 1, Z], its part of the
-        product is computed once."""
+        """The block at [z, action]: z [..., Z] or [..., 1, Z], action [..., A].
+
+        Where many actions share one z ([..., 1, Z]), the product of z with its weights is computed
+        once.
+        """
         if z.shape[:-1] == action.shape[:-1]:
             return self(torch.cat([z, action], -1))
         weight, width = self.weight, z.shape[-1]
@@ -115,7 +121,7 @@ class Dense(Linear):
 
 
 class MLP(nn.Sequential):
-    """Hidden blocks and an output layer."""
+    """A sequence of layers, of which the first is a :class:`Dense`."""
 
     def joint(self, z: Tensor, action: Tensor) -> Tensor:
         """The network at [z, action]: z [..., Z] or [..., 1, Z], action [..., A]."""
@@ -134,7 +140,15 @@ def mlp(
     out_norm: nn.Module | None = None,
     out_init: Init = truncated_normal_init,
 ) -> MLP:
-    """Hidden blocks, then a plain Linear, or Linear -> LayerNorm -> ``out_norm`` where given."""
+    """Hidden blocks, then an output layer.
+
+    Args:
+        in_dim: length of the input.
+        hidden: width of each hidden block.
+        out_dim: length of the output.
+        out_norm: makes the output layer Linear -> LayerNorm -> ``out_norm``; None: a plain Linear.
+        out_init: initialises a plain output layer.
+    """
     dims = [in_dim, *hidden]
     layers: list[nn.Module] = [Dense(a, b) for a, b in zip(dims, dims[1:], strict=False)]
     if out_norm is not None:
@@ -145,7 +159,14 @@ def mlp(
 
 
 class EnsembleDense(nn.Module):
-    """E linear layers as one product, with LayerNorm and Mish unless it is the last layer."""
+    """E linear layers as one batched product; all but the last layer add LayerNorm and Mish.
+
+    Args:
+        heads: E.
+        in_dim, out_dim: lengths of input and output.
+        last: whether it is the last layer.
+        init: initialises the weights and biases of one head.
+    """
 
     def __init__(self, heads: int, in_dim: int, out_dim: int, *, last: bool, init: Init):
         super().__init__()
@@ -159,7 +180,10 @@ class EnsembleDense(nn.Module):
             self.ln["bias"] = nn.Parameter(torch.zeros(heads, out_dim))
 
     def forward(self, x: Tensor, heads: Tensor | None, keep: Tensor | None) -> Tensor:
-        """x [e, n, in] -> [e, n, out], through the heads named (all where None)."""
+        """x [e, n, in] -> [e, n, out], through the given heads [e]; None: all.
+
+        ``keep`` [e, n, out] is a multiplicative dropout mask; None: no dropout.
+        """
 
         def chosen(parameter: Tensor) -> Tensor:
             return parameter if heads is None else parameter.index_select(0, heads)
@@ -176,9 +200,9 @@ class EnsembleDense(nn.Module):
 
 
 class EnsembleMLP(nn.Module):
-    """K critics of two hidden layers with stacked parameters (leading axis E).
+    """E networks of two hidden layers whose parameters are stacked along a leading axis E.
 
-    Only the heads asked for are computed: the planner and the targets need two of five.
+    Only the heads asked for are computed: planner and targets need two of the five.
     """
 
     def __init__(self, heads: int, in_dim: int, hidden: int, out_dim: int, hidden_init: Init):
@@ -194,7 +218,10 @@ class EnsembleMLP(nn.Module):
         )
 
     def forward(self, x: Tensor, heads: Tensor | None = None, keep: Tensor | None = None) -> Tensor:
-        """x [..., in] -> [e, ..., out]; ``keep`` [e, ..., M] masks the first hidden layer."""
+        """x [..., in] -> [e, ..., out] of the given heads [e]; None: of all.
+
+        ``keep`` [e, ..., M] is the dropout mask of the first hidden layer.
+        """
         count = self.heads if heads is None else heads.shape[0]
         y = x.flatten(0, -2).expand(count, -1, -1)
         if keep is not None:
@@ -213,9 +240,9 @@ def polyak_(target: nn.Module, source: nn.Module, rate: float) -> None:
 
 
 class TwoHot(nn.Module):
-    """Scalars as classes over bins evenly spaced in symlog space (spec section 2).
+    """Scalars as class weights over bins evenly spaced in symlog space.
 
-    Values outside the bins' range are clamped to it.
+    Source: docs/method.md, section 2.2. Values outside the bins' range are clamped to it.
     """
 
     def __init__(self, low: float = -10.0, high: float = 10.0, bins: int = 101):
@@ -232,8 +259,9 @@ class TwoHot(nn.Module):
     def _position(self, x: Tensor) -> tuple[Tensor, Tensor]:
         y = symlog(x).clamp(self.low, self.high)
         lower = torch.floor((y - self.low) / self.width)
-        # the top bin has no upper neighbour; its share there is 0 up to rounding, so wrap around
-        # NaN is no index: without a number here it would end in a crash, not in a loss of NaN
+        # The top bin has no upper neighbour. The neighbour's share is 0 there up to rounding, so
+        # any bin will do: callers wrap around to the first.
+        # NaN cannot be an index; with 0 in its place the loss becomes NaN, which the run reports.
         return lower.nan_to_num().long(), (y - (self.low + lower * self.width)) / self.width
 
     def encode(self, x: Tensor) -> Tensor:
@@ -247,7 +275,7 @@ class TwoHot(nn.Module):
     def cross_entropy(self, logits: Tensor, x: Tensor) -> Tensor:
         """Cross-entropy of logits [..., C] with the two-hot code of x [...]: [...].
 
-        Gathers the two classes that count instead of building the code.
+        Reads the two classes of non-zero weight instead of building the code.
         """
         lower, share = self._position(x)
         upper = (lower + 1) % self.bins

@@ -1,4 +1,7 @@
-"""Policy heads: squashed and clipped Gaussians, and the entropy terms in use (spec section 3)."""
+"""Policy heads, squashed and clipped Gaussians, and entropy terms.
+
+Source: docs/method.md, section 3.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,18 @@ LogStdBounds = tuple[float, float]
 
 
 class Policy(nn.Module, abc.ABC):
-    """A Gaussian head on two hidden blocks: z -> (m, s), log sigma bounded smoothly.
+    """A network of two hidden blocks from z to m and s, and the Gaussian policy that they give.
 
-    log sigma = low + (high - low)(tanh s + 1)/2.
+    log sigma = low + (high - low)(tanh s + 1)/2 keeps log sigma within its bounds.
+
+    Args:
+        spec: sizes of the environment.
+        latent_dim: Z.
+        mlp_dim: M.
+        log_std_bounds: (low, high) of log sigma.
+
+    Raises:
+        ValueError: low is not below high.
     """
 
     def __init__(self, sizes: NetworkSizes, log_std_bounds: LogStdBounds):
@@ -35,8 +47,11 @@ class Policy(nn.Module, abc.ABC):
         return mean, raw, low + 0.5 * (high - low) * (torch.tanh(raw) + 1)
 
     def dist(self, z: Tensor, bounds: LogStdBounds | None = None) -> Gaussian:
-        """N(tanh m, sigma) at z [..., Z]: exact for the clipped head before its clip, the
-        natural approximation in action space for the squashed one."""
+        """The Gaussian N(tanh m, sigma) at z [..., Z].
+
+        It is exact for the clipped head before its clip, and an approximation in action space for
+        the squashed head. ``bounds`` replaces the log-std bounds.
+        """
         mean, _, log_std = self._head(z, bounds)
         return Gaussian(torch.tanh(mean), torch.exp(log_std))
 
@@ -45,7 +60,7 @@ class Policy(nn.Module, abc.ABC):
         return torch.tanh(self.net(z).chunk(2, -1)[0])
 
     def act(self, z: Tensor, noise: Tensor, bounds: LogStdBounds | None = None) -> Tensor:
-        """The action of :meth:`sample` alone: z [..., Z], noise [..., A] -> [..., A]."""
+        """Only the action of :meth:`sample`: z [..., Z], noise [..., A] -> [..., A]."""
         mean, _, log_std = self._head(z, bounds)
         return self._squash(mean, torch.exp(log_std), noise)
 
@@ -67,11 +82,11 @@ class Policy(nn.Module, abc.ABC):
 
     @abc.abstractmethod
     def _squash(self, mean: Tensor, std: Tensor, noise: Tensor) -> Tensor:
-        """The action from head and noise."""
+        """The action from m, sigma and noise, [..., A] each: [..., A]."""
 
     @abc.abstractmethod
     def _log_det(self, action: Tensor) -> Tensor:
-        """The log-determinant of the squashing, summed over action dimensions."""
+        """The log-determinant of the squashing at an action [..., A], summed over dimensions."""
 
 
 @gin.register
@@ -90,7 +105,10 @@ class SquashedGaussian(Policy):
 
 @gin.register
 class ClippedGaussian(Policy):
-    """a = clip(tanh m + sigma eps, -1, 1), log-prob uncorrected for the clip: BMPC, PO-MPC."""
+    """a = clip(tanh m + sigma eps, -1, 1): BMPC, PO-MPC.
+
+    The log-probability is that before the clip.
+    """
 
     def __init__(self, sizes: NetworkSizes, log_std_bounds: LogStdBounds = (-3.0, 1.0)):
         super().__init__(sizes, log_std_bounds)
@@ -112,8 +130,9 @@ def scaled_entropy(sample: PolicySample) -> Tensor:
 
 @gin.register
 def residual_entropy(sample: PolicySample) -> Tensor:
-    """TD-M(PC)^2's and BOOM's term: one half log 2 pi for all dimensions, the sum times A: [...].
+    """TD-M(PC)^2's and BOOM's term: [...].
 
+    It subtracts one half log 2 pi once, not once per dimension, and multiplies the sum by A:
     -[A (sum_i residual_i - ln sqrt(2 pi)) - sum_i ln(max(1 - a_i^2, 0) + 1e-6)].
     """
     action_dim = sample.action.shape[-1]

@@ -1,4 +1,7 @@
-"""The latent world model: encode, step, roll out, and its losses (spec section 2)."""
+"""The latent world model: encoder, model step, roll-out, and its losses.
+
+Source: docs/method.md, section 2.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from torch.nn import functional as F
 
 from mppi_zoo.core.math import discount_factor, temporal_weights
 from mppi_zoo.core.types import EnvSpec, Step
+from mppi_zoo.networks.encoder import Encoder, vector_encoder
 from mppi_zoo.networks.layers import LatentNorm, TwoHot, mlp, simnorm, zero_init
 
 
@@ -21,10 +25,12 @@ class WorldModel(nn.Module):
         latent_dim: Z, a multiple of SimNorm's group.
         enc_dim: width of the encoder.
         mlp_dim: M, width of all other networks.
-        num_enc_layers: the encoder has max(num_enc_layers - 1, 1) hidden blocks.
+        num_enc_layers: layers of the encoder; fewer than 2 count as 2.
         reward_hidden_layers: 2; BOOM's program has 3.
-        latent_norm: (latent_dim, action_dim) -> the module behind the latent's LayerNorm.
-        discount: gamma; None derives it from the episode length (spec section 1).
+        latent_norm: (latent_dim, action_dim) -> the module after the LayerNorm of each latent.
+        discount: gamma; None derives it from the episode length (docs/method.md, section 1).
+        encoder: builds the network from observations to latents; see
+            :data:`~mppi_zoo.networks.encoder.Encoder`.
     """
 
     def __init__(
@@ -37,6 +43,7 @@ class WorldModel(nn.Module):
         reward_hidden_layers: int = 2,
         latent_norm: LatentNorm = simnorm,
         discount: float | None = None,
+        encoder: Encoder = vector_encoder,
     ):
         super().__init__()
         self.latent_dim, self.mlp_dim, self.spec = latent_dim, mlp_dim, spec
@@ -46,10 +53,9 @@ class WorldModel(nn.Module):
         def norm() -> nn.Module:
             return latent_norm(latent_dim, spec.action_dim)
 
-        encoder_hidden = [enc_dim] * max(num_enc_layers - 1, 1)
         hidden = [mlp_dim, mlp_dim]
         reward_hidden = [mlp_dim] * reward_hidden_layers
-        self.encoder = mlp(spec.obs_dim, encoder_hidden, latent_dim, out_norm=norm())
+        self.encoder = encoder(spec.obs, enc_dim, num_enc_layers, latent_dim, norm())
         self.dynamics = mlp(step_dim, hidden, latent_dim, out_norm=norm())
         self.reward_net = mlp(step_dim, reward_hidden, self.two_hot.bins, out_init=zero_init)
         self.termination_net = mlp(latent_dim, hidden, 1) if spec.episodic else None
@@ -62,7 +68,7 @@ class WorldModel(nn.Module):
         return self.encoder(obs)
 
     def next(self, z: Tensor, action: Tensor) -> Tensor:
-        """d(z, a): [..., Z], [..., A] -> [..., Z]."""
+        """The next latent d(z, a): [..., Z], [..., A] -> [..., Z]."""
         return self.dynamics.joint(z, action)
 
     def reward(self, z: Tensor, action: Tensor) -> Tensor:
@@ -70,13 +76,13 @@ class WorldModel(nn.Module):
         return self.two_hot.decode(self.reward_net.joint(z, action))
 
     def alive(self, z: Tensor) -> Tensor:
-        """1 where z is not terminal, else 0: the hard cut at probability 0.5, [...]."""
+        """1 where the predicted probability that z is terminal is at most 0.5, else 0: [...]."""
         if self.termination_net is None:
             return torch.ones(z.shape[:-1], dtype=z.dtype, device=z.device)
         return (self.termination_net(z).squeeze(-1) <= 0).to(z.dtype)
 
     def step(self, z: Tensor, action: Tensor) -> Step:
-        """One step; the discount carries the termination (spec section 4).
+        """One step of the model; its discount is 0 after a termination (docs/method.md, section 4).
 
         Args:
             z: [..., Z], or [..., 1, Z] where all actions start from one latent.
@@ -101,7 +107,9 @@ class WorldModel(nn.Module):
         terminated: Tensor,
         rho: float,
     ) -> dict[str, Tensor]:
-        """The model's own loss terms by name, unweighted, 0-d each (docs/method.md, section 2).
+        """The loss terms of the model, without the critics', by name, unweighted, 0-d each.
+
+        Source: docs/method.md, section 2.3.
 
         Args:
             zs: [T+1, B, Z] roll-out from the first observation, with gradient.

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whatever moment the process or the machine dies."""
+"""Atomic writes: a file is complete or absent, even if process or machine dies meanwhile."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-# What file systems answer that cannot sync a folder: some network shares, some of user space.
+# Errors of file systems that cannot sync a folder: some network shares, some in user space.
 UNABLE = frozenset({errno.EBADF, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
 
 
@@ -18,7 +18,7 @@ def write_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
     Contents and name are on disk when this returns.
 
     Raises:
-        OSError: the disk is full, the folder read-only, ...; ``path`` is as it was.
+        OSError: the disk is full, the folder read-only, ...; ``path`` is unchanged.
     """
     temporary = path.with_name(path.name + ".tmp")
     try:
@@ -28,7 +28,7 @@ def write_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
-        temporary.unlink(missing_ok=True)  # room for whoever goes on with a full disk
+        temporary.unlink(missing_ok=True)  # frees its space, in case the disk is full
         raise
     sync_folder(path.parent)
 
@@ -39,7 +39,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the names in a folder on disk, where the system can do that."""
+    """Write the names of a folder's files to disk, where the system can do that."""
     if os.name != "posix":
         return
     descriptor = os.open(folder, os.O_RDONLY)

@@ -1,10 +1,10 @@
-"""Checkpoints of a whole run: numbered, checksummed, several kept, the replay written in pieces.
+"""Checkpoints of a whole run: numbered and checksummed; the last few are kept.
 
 A checkpoint is a manifest ``000012.json`` that names its files and their SHA-256: ``000012.pt``
 with everything but the replay's rows, and the segments of each
-:class:`~mppi_zoo.runs.row_log.RowLog`, most of them shared with the checkpoints before. The
-manifest is written last, so a checkpoint exists whole or not at all. Files are read with
-``weights_only``: no code is executed.
+:class:`~mppi_zoo.runs.row_log.RowLog`, most of which earlier checkpoints use too. The manifest is
+written last, so a checkpoint is complete or does not exist. Files are read with ``weights_only``:
+no code is executed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ VERSION = 1
 
 
 class Opened(NamedTuple):
-    """A checkpoint whose files were all found whole."""
+    """A checkpoint all of whose files match their checksums."""
 
     path: Path  # of the manifest
     manifest: dict[str, Any]
@@ -42,8 +42,8 @@ class CheckpointStore:
 
     Args:
         folder: made at the first save.
-        kept: how many checkpoints stay; at least 2, so that one that is found damaged has another
-            before it.
+        kept: how many checkpoints are kept; at least 2, so that there is an older one if the newest
+            is damaged.
     """
 
     def __init__(self, folder: Path, kept: int = 3):
@@ -62,10 +62,10 @@ class CheckpointStore:
         Args:
             content: tensors and plain Python data.
             logs: tables of which only the rows changed since the last save are written.
-            about: what people want to know of it, such as the step; plain data.
+            about: further entries of the manifest, such as the step; plain data.
 
         Raises:
-            OSError: it could not be written; the checkpoints before are as they were.
+            OSError: it could not be written; earlier checkpoints are unchanged.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         stem = f"{self._next:06d}"
@@ -93,12 +93,13 @@ class CheckpointStore:
         return path
 
     def open_newest(self) -> Opened | None:
-        """The newest checkpoint without damage; None if there never was one.
+        """The newest undamaged checkpoint; None if there never was one.
 
-        What is damaged or foreign is named in ``refused`` and set aside as ``*.refused``.
+        A damaged checkpoint, or a file that is none, is listed in ``refused`` and renamed to
+        ``*.refused``.
 
         Raises:
-            ValueError: there are checkpoints, and none of them is good.
+            ValueError: there are checkpoints, but all are refused.
         """
         manifests = sorted(self._all("*.json"), reverse=True)
         for path in manifests:
@@ -114,20 +115,20 @@ class CheckpointStore:
         return None
 
     def none_left(self) -> str:
-        """What to say where every checkpoint was refused."""
+        """The message for the case that every checkpoint was refused."""
         return (
             "no checkpoint can be used:\n  " + "\n  ".join(self.refused) + "\nThe agent of the "
             "last evaluation may still be good: start a new run with --init-from this folder"
         )
 
     def refuse(self, manifest: Path, reason: str) -> None:
-        """Set a checkpoint aside, so that it is neither tried again nor counted as kept."""
+        """Rename a checkpoint, so that it is neither tried again nor counted as kept."""
         self.refused.append(f"checkpoint {manifest} is refused: {reason}")
         if manifest.exists():
             manifest.replace(manifest.with_name(manifest.name + ".refused"))
 
     def adopt(self, opened: Opened) -> None:
-        """Go on from a checkpoint whose segments were all read into the logs."""
+        """Continue the logs of a checkpoint; call it after all its segments were replayed."""
         self._files = {
             name: dict(enumerate(entries)) for name, entries in opened.manifest["logs"].items()
         }

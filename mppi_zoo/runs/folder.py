@@ -1,4 +1,4 @@
-"""The folder of one run: its name, and what must be known to repeat the run."""
+"""The folder of one run: its name, and the files with which the run can be repeated."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def create(
     device: str = "cpu",
     facts: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Makes a run folder with ``config.gin`` and ``run.json``; it appears with both or not at all.
+    """Makes a run folder with ``config.gin`` and ``run.json``, in one step by renaming.
 
     Args:
         out: the folder; by default a new ``runs/<member>_<task>_s<seed>_<time>`` in the working
@@ -56,7 +56,7 @@ def create(
         task: e.g. ``dmc:walker-walk``.
         seed: the run's seed.
         command_line: the program's arguments, as in ``sys.argv``.
-        operative_gin: every setting in force, as gin text.
+        operative_gin: the full configuration, as gin text.
         device: the torch device that the run computes on, e.g. ``cuda:0``.
         facts: further entries of ``run.json``, such as the environment's sizes.
 
@@ -86,11 +86,11 @@ def create(
 
 
 def log_session(folder: Path, step: int, command_line: Sequence[str], device: str) -> list[str]:
-    """Notes in ``sessions.jsonl`` that a process takes up the run at an agent step.
+    """Notes in ``sessions.jsonl`` that a process resumes the run at an agent step.
 
     Returns:
-        What differs from the circumstances that the run began in, such as torch's version; with
-        another one numbers may change in the last digits.
+        What has changed since the run began, such as torch's version; it may change the last digits
+        of results. Empty if nothing has.
     """
     record = {
         "step": step,
@@ -170,7 +170,7 @@ def _default_names(member: str, task: str, seed: int, started: datetime) -> Iter
 
 
 def _appear(folder: Path, files: Mapping[str, str]) -> bool:
-    """A folder with these files, by one rename; False if the name is taken by now."""
+    """Makes a folder with these files, by one rename; False if another process took the name."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     prepared = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(prepared, ignore_errors=True)
@@ -217,7 +217,7 @@ def _git(root: Path) -> dict[str, Any] | None:
         return done.stdout.strip()
 
     try:
-        # A package installed below somebody else's checkout must not report that one's commit.
+        # A package installed inside another project's checkout must not report that commit.
         if Path(git("rev-parse", "--show-toplevel")).resolve() != root:
             return None
         commit = git("rev-parse", "--verify", "HEAD")
@@ -227,7 +227,7 @@ def _git(root: Path) -> dict[str, Any] | None:
 
 
 def _device_name(device: str) -> str:
-    torch = sys.modules.get("torch")  # whoever computes on a GPU has imported it
+    torch = sys.modules.get("torch")  # a process that computes on a GPU has imported it
     if device.startswith("cuda") and torch is not None and torch.cuda.is_available():
         return torch.cuda.get_device_name(device)
     try:

@@ -1,4 +1,4 @@
-"""One process a run folder."""
+"""A lock, so that at most one process writes to a run folder."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from pathlib import Path
 import psutil
 from filelock import FileLock, Timeout
 
-PATIENCE = 1.0  # s; `in_use` holds the lock for a moment
+PATIENCE = 1.0  # s to wait for the lock, since `in_use` of another process holds it briefly
 LOCK_FILE = ".lock"
 OWNER_FILE = ".owner"
 
-# What file systems without locks answer: Lustre unless mounted with them, NFS without its service.
+# Errors of file systems without locks: Lustre unless mounted with them, NFS without its service.
 NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP})
 
 
 def _lock(folder: Path, patience: float) -> FileLock:
-    # filelock's own way out is a file that merely exists: left by a process that was killed on one
-    # machine, it would keep the run from going on at another
+    # Where a file system has no locks, filelock by default takes the mere existence of a file as
+    # the lock. Such a file stays when its process is killed, and the run could never go on.
     return FileLock(folder / LOCK_FILE, timeout=patience, fallback_to_soft=False)
 
 
@@ -45,7 +45,7 @@ def locked(folder: Path) -> Iterator[str]:
     except Timeout as error:
         raise ValueError(
             f"the run folder {folder} is in use by {_read(owner)}: wait for it or stop it; two "
-            "processes on one run would spoil it"
+            "processes would overwrite each other's files"
         ) from error
     except OSError as error:
         if error.errno not in NO_LOCKS:
@@ -74,7 +74,8 @@ def _read(owner: Path) -> str:
 def in_use(folder: Path) -> bool:
     """Whether a process holds the lock of a run folder; False where there is no such folder.
 
-    Where the file system has no locks: whether its owner lives, on this machine.
+    Where the file system has no locks: whether the process that noted itself as owner is alive on
+    this machine.
     """
     if not (folder / LOCK_FILE).is_file():
         return False
@@ -92,7 +93,7 @@ def _lives(owner: Path) -> bool:
     number = text.removeprefix("process ").partition(" ")[0]
     if not number.isdigit() or text != _process(number):
         return False
-    try:  # the number may by now be another program's, which began later
+    try:  # the number may by now belong to another program, which began later
         return psutil.Process(int(number)).create_time() <= owner.stat().st_mtime
     except (psutil.Error, OSError):
         return False

@@ -1,7 +1,7 @@
-"""What a run measures, written as tidy CSV files and mirrored to TensorBoard and W&B.
+"""The metrics of a run, written to CSV files, one value a row, and to TensorBoard and W&B.
 
-``metrics.csv`` holds nothing that depends on the clock, so that it is a pure function of the run's
-seed and two runs can be compared byte by byte; all that does goes to ``timing.csv``.
+``metrics.csv`` holds nothing that depends on the clock: two runs with the same seed write the same
+bytes. Times and speeds go to ``timing.csv``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _NAME = re.compile(r"[\w./:+-]+")
 
 
 class Position(NamedTuple):
-    """Where a run's files end at a checkpoint."""
+    """The lengths of a run's CSV files at a checkpoint."""
 
     step: int  # agent steps
     metrics: int  # bytes of metrics.csv
@@ -29,18 +29,18 @@ class Position(NamedTuple):
 
 
 class MetricsLogger:
-    """Appends measurements to the files of one run folder.
+    """Appends metrics to the files of one run folder.
 
     Args:
         folder: the run folder; made if missing.
         tensorboard: also write event files to ``folder/tensorboard``; the global step is the
             agent step.
         wandb: if given, also log to Weights & Biases; keyword arguments of ``wandb.init``.
-        resume_at: continue the files of an interrupted run at this position: what it wrote after
-            that, perhaps with an incomplete last line, it will write again.
+        resume_at: continue the files of an interrupted run at this position. Rows after it, perhaps
+            with an incomplete last line, are removed, since the resumed run writes them again.
 
     Raises:
-        FileExistsError: the folder has measurements already and ``resume_at`` is not given.
+        FileExistsError: the folder has metrics already and ``resume_at`` is not given.
         ImportError: ``wandb`` is given but the package is missing.
         ValueError: ``resume_at`` does not fit the files.
     """
@@ -60,7 +60,7 @@ class MetricsLogger:
             path = self.folder / name
             if resume_at is None and path.exists() and path.stat().st_size:
                 raise FileExistsError(
-                    f"{path} holds measurements already: pass resume_at to continue that run, "
+                    f"{path} holds metrics already: pass resume_at to continue that run, "
                     "or log to another folder"
                 )
         if resume_at is not None:
@@ -77,7 +77,7 @@ class MetricsLogger:
         self._wandb = None
         if wandb_module is not None:
             self._wandb = wandb_module.init(**{"dir": str(self.folder), **(wandb or {})})
-            # W&B's own step must not go back, ours may: an evaluation is logged late.
+            # W&B's own step must never decrease; ours may, as an evaluation is logged afterwards.
             self._wandb.define_metric("*", step_metric="agent_step")
 
     def write(self, step: int, split: str, values: Mapping[str, SupportsFloat]) -> None:
@@ -131,7 +131,7 @@ class MetricsLogger:
         if step < 0:
             raise ValueError(f"step is {step}, but agent steps are counted from 0")
         numbers = {_name(name): _number(name, value) for name, value in values.items()}
-        # One string and one flush, so that an interruption seldom splits a group of rows.
+        # One string and one flush, so that an interruption rarely splits a group of rows.
         rows = (",".join((str(step), *split, name, repr(x))) for name, x in numbers.items())
         file.write("".join(row + "\n" for row in rows))
         file.flush()
@@ -145,16 +145,18 @@ class MetricsLogger:
 
 
 def complete_lines(path: Path) -> list[str]:
-    """The lines of a text file that end in a newline, without it; an unfinished last one is left
-    out, since a file may be read while it is written or after a crash."""
+    """The lines of a text file that end in a newline, without the newline.
+
+    An incomplete last line is left out: the file may be being written, or a crash cut it off.
+    """
     return path.read_bytes().decode("utf-8", "replace").split("\n")[:-1]
 
 
 def check_position(folder: Path, position: Position) -> None:
-    """Whether the files of a run folder still hold what they held at a checkpoint.
+    """Check that the CSV files of a run folder still hold the rows that they had at a checkpoint.
 
     Raises:
-        ValueError: rows are missing, which were on disk when the checkpoint was written.
+        ValueError: rows are missing, or a file was changed.
     """
     for name, columns, length in _files(position):
         path = Path(folder) / name
@@ -214,7 +216,7 @@ def _import_wandb() -> Any:
         module = importlib.import_module("wandb")
     except ImportError:
         module = None
-    # A folder wandb/ of offline runs in the working directory imports as an empty package.
+    # Offline runs leave a folder wandb/ in the working directory; it imports as an empty package.
     if not hasattr(module, "init"):
         raise ImportError(
             "logging to Weights & Biases needs the package wandb: pip install 'mppi_zoo[wandb]', "

@@ -1,4 +1,4 @@
-"""How far a run is: a bar on a terminal, a status line now and then in a log."""
+"""Progress of a run: a bar on a terminal, in a log a status line at intervals."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ SMOOTHING = 10.0  # s, time constant of the speed that is shown
 class Progress:
     """Shows agent steps done and to do, speed, latest returns and time left.
 
-    The time left extrapolates the mean speed since training began, evaluations included; before
-    that there is none, as the steps of a seed phase are far cheaper than those of training.
+    The time left assumes the mean speed since training began, evaluations included. It is not shown
+    before, since steps of the seed phase take much less time than those of training.
 
     Args:
         total_steps: agent steps at which the run ends.
-        initial: agent steps done already, by the run that this one continues.
+        initial: agent steps done before, if the run is resumed.
         quiet: show nothing, not even messages.
         interval: s between two status lines where ``stream`` is not a terminal.
         stream: where to write; the standard output by default.
@@ -64,7 +64,7 @@ class Progress:
         self._due = math.inf if quiet else first
 
     def update(self, step: int, **fields: float | None) -> None:
-        """Reports the agent steps done; cheap enough for every step.
+        """Reports the agent steps done; cheap enough to be called at every step.
 
         Args:
             step: agent steps done so far.
@@ -81,15 +81,15 @@ class Progress:
             self._show(self._clock())
 
     def phase(self, label: str) -> None:
-        """Names what happens from now on, e.g. 'seed phase', 'pretraining', 'evaluating'."""
+        """Names what the run does from now on: 'seed phase', 'pretraining', 'evaluating', ..."""
         now = self._clock()
         self._measure(now)
         self._phase = label
-        # Time without steps, such as an evaluation's, must not lower the speed of the next phase.
+        # The time of an evaluation, which has no steps, must not lower the speed of the next phase.
         self._mark_time, self._mark_step = now, self.step
         if label == TRAINING and self._training_began is None:
             self._training_began = now, self.step
-        # A log learns of a phase at once the first time only, or evaluations would fill it.
+        # A log gets a line for a phase only the first time, or evaluations would fill it.
         if not self._quiet and (self._bar or label not in self._announced):
             self._show(now)
 
@@ -120,7 +120,7 @@ class Progress:
         self.close()
 
     def status(self) -> dict[str, str]:
-        """What is shown now, as text by name, in the order of display."""
+        """The texts that are shown now, by name, in the order of display."""
         now = self._clock()
         shown = {"phase": self._phase, "steps": f"{self.step:,}/{self.total_steps:,}"}
         rate = self._rates.get(self._phase)

@@ -1,8 +1,9 @@
-"""A table on disk as a log of segments: a save writes the rows that changed, not the table.
+"""A table on disk as a log of segments: a save writes the rows that changed, not the whole table.
 
-A segment is immutable: row numbers and their values at one save. Read in order, later ones win.
-Since memory holds the newest value of every row, old segments are retired by writing what is still
-theirs once more; so the log stays within twice the table, and a save costs little.
+A segment is immutable. It holds the numbers and values of the rows that changed before one save;
+reading all segments in order, later ones overwrite earlier ones. To retire an old segment, the rows
+whose newest values are in it are written once more with the next segment. So the log is at most
+twice as large as the table, and a save stays cheap.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class Segment(NamedTuple):
 
 
 class RowLog:
-    """Keeps track of what a table's log must write next.
+    """Keeps track of which rows of a table the next segment must hold.
 
     Args:
         columns: the table, [R, ...] each; referred to, not copied.
@@ -47,7 +48,7 @@ class RowLog:
         self.changed[rows] = True
 
     def cut(self) -> tuple[Segment, list[int]]:
-        """The next segment, and the numbers of the segments that it makes superfluous."""
+        """The next segment, and the numbers of the segments that are no longer needed with it."""
         changed = self.changed.cpu()
         retired = self._retire(changed)
         rows = changed.nonzero().squeeze(1)
@@ -58,10 +59,10 @@ class RowLog:
         return Segment(rows, values), retired
 
     def replay(self, segment: Segment) -> None:
-        """Write a stored segment into the table; call it for each, oldest first.
+        """Write a stored segment into the table; call it for each segment, oldest first.
 
         Raises:
-            ValueError: if it is of another table.
+            ValueError: if the segment belongs to another table.
         """
         missing = self.columns.keys() ^ segment.values.keys()
         if missing:
@@ -90,7 +91,7 @@ class RowLog:
         self.next += 1
 
     def _retire(self, changed: Tensor) -> list[int]:
-        """Marks as changed what is left of the segments to retire."""
+        """Chooses the segments to retire, and marks the rows that only they hold as changed."""
         live = int(((self.owner >= 0) | changed).sum())
         written = sum(self.sizes.values()) + int(changed.sum())
         retired: list[int] = []
@@ -106,7 +107,7 @@ class RowLog:
         return retired
 
     def _take(self, number: int, changed: Tensor) -> int:
-        """Marks the rows of a segment; returns by how many rows the log shrinks."""
+        """Marks the rows that only this segment holds; returns by how many rows the log shrinks."""
         rest = (self.owner == number) & ~changed
         changed |= rest
         return self.sizes.pop(number) - int(rest.sum())

@@ -1,4 +1,4 @@
-"""Being asked to stop: the first signal is a request, the second is obeyed at once."""
+"""Signals that stop a run: the first one after the current step, a second one at once."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from typing import Any
 # `sbatch --signal` and submitit send some time before the limit. SIGINT: the keyboard.
 STOP_SIGNALS = ("SIGTERM", "SIGINT", "SIGUSR1", "SIGUSR2")
 
-
-# s; the same signal within this time is the same request: a scheduler signals every process of a
-# job, and the job's launcher passes the signal on
+# s; the same signal again within this time counts as the first one: a scheduler signals every
+# process of a job, and the job's launcher sends the signal on, so that it may arrive twice.
 SAME = 1.0
 
 
 class Interrupted(Exception):
-    """The run was asked to stop; raised where it may, never in the middle of an update."""
+    """A signal asked the run to stop; raised between steps, never in the middle of an update."""
 
 
 class StopSignals:
@@ -46,7 +45,7 @@ class StopSignals:
     def __enter__(self) -> StopSignals:
         if threading.current_thread() is threading.main_thread():
             for name in STOP_SIGNALS:
-                number = getattr(signal, name, None)  # Windows has two of them
+                number = getattr(signal, name, None)  # Windows lacks two of them
                 if number is not None:
                     self._before[number] = signal.signal(number, self._receive)
         return self
@@ -69,11 +68,11 @@ class StopSignals:
             os._exit(128 + number)
         self.received, self._when = name, now
         told = f"{self.received}: stopping after this step; a second signal stops at once\n"
-        os.write(2, told.encode())  # print is not safe here
+        os.write(2, told.encode())  # print is not safe in a signal handler
 
 
 def leave_to_parent() -> None:
-    """For worker processes: a signal to the whole group is the main process's to handle."""
+    """Ignore stop signals in a worker process: only the main process handles them."""
     for name in STOP_SIGNALS:
         number = getattr(signal, name, None)
         if number is not None:

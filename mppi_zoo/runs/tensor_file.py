@@ -1,4 +1,4 @@
-"""Tensors and plain data in a file: written whole or not at all, read without executing code."""
+"""Files of tensors and plain data: written atomically, read without executing code."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Written(NamedTuple):
 
 
 class _Hashing:
-    """A file opened for writing that hashes what passes."""
+    """A file opened for writing, with the size and hash of what was written."""
 
     def __init__(self, file: BinaryIO):
         self._file, self._digest, self._size = file, hashlib.sha256(), 0
@@ -43,10 +43,10 @@ class _Hashing:
 
 
 def write(path: Path, content: Any) -> Written:
-    """Write tensors and plain data; the file is there whole or not at all.
+    """Write tensors and plain data to a file, atomically.
 
     Raises:
-        OSError: it could not be written; what was there before still is.
+        OSError: it could not be written; a file that was there before is unchanged.
     """
     passed: list[_Hashing] = []
 
@@ -55,7 +55,7 @@ def write(path: Path, content: Any) -> Written:
         try:
             torch.save(content, passed[0])  # type: ignore[arg-type]
         except Exception:
-            # torch reports a failed write as an inconsistency of its own
+            # torch raises an error of its own after a failed write; the cause says more
             if passed[0].error is not None:
                 raise passed[0].error from None
             raise
@@ -69,7 +69,7 @@ def read(path: Path) -> Any:
     """The content of a file, read with ``weights_only``: no code is executed.
 
     Raises:
-        ValueError: if the file is damaged or foreign.
+        ValueError: if the file is damaged, or not such a file.
     """
     try:
         return torch.load(path, map_location="cpu", weights_only=True)

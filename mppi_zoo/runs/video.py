@@ -1,4 +1,4 @@
-"""Evaluation videos, where a video can be written at all."""
+"""Writing evaluation videos; a video that cannot be written never stops a run."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 
 
 def save_video(path: Path, frames: Sequence[np.ndarray], fps: int = 25) -> str:
-    """Write frames [height, width, 3] uint8 as MP4; returns a line for the user.
+    """Write frames [height, width, 3] uint8 as MP4; returns a message for the user.
 
-    A missing encoder or a full disk costs the video, not the run.
+    Where it fails, for want of an encoder or of disk space, the message says so.
     """
     try:
         import imageio.v3 as imageio
@@ -19,6 +19,6 @@ def save_video(path: Path, frames: Sequence[np.ndarray], fps: int = 25) -> str:
         path.parent.mkdir(parents=True, exist_ok=True)
         # macro_block_size 1: keep the frames' own size
         imageio.imwrite(path, np.stack(frames), fps=fps, macro_block_size=1)
-    except Exception as error:  # encoders fail in many ways, none worth a training run
+    except Exception as error:  # encoders fail in many ways; none may stop the run
         return f"no video written: {error}"
     return f"video: {path}"

@@ -4,7 +4,8 @@
 
 A study is what to compare (:class:`mppi_zoo.study.grid.Study`); where it runs is not part of it.
 Its folder holds ``study.yaml``, the run folders in ``runs/``, their output in ``logs/``, what
-happened to each in ``journal/``, and the launcher's own files in ``jobs/``.
+happened to each in ``journal/``, and the launcher's own files in ``jobs/``. May import every room
+but ``cli``. Start with ``grid.py``.
 """
 
 from mppi_zoo.study.file import find_study, read_study

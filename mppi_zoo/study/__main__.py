@@ -40,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args) -> int:
+    # the runs
     study, folder = command_line.study_and_folder(args)
     runs = expand(study)
     if args.dry_run:
@@ -49,10 +50,12 @@ def _run(args) -> int:
         return DONE
     launcher = launching.launcher(args, folder, study, runs)
     _keep(study, folder, args.force)
+    # on this machine, until all have ended
     if isinstance(launcher, LocalLauncher):
         with Display() as display:
             states = launcher.run(display, args.minutes)
         return _conclude(states, folder)
+    # on Slurm
     submitted = launcher.submit()
     print(
         f"{len(submitted)} of {len(runs)} runs submitted; python -m mppi_zoo.study status {folder}"
@@ -80,8 +83,9 @@ def _keep(study: Study, folder: Path, force: bool) -> None:
         difference = command_line.difference(study_text(read_study(path)), text)
         if difference and not force:
             raise ValueError(
-                f"{folder} holds another study:\n{difference}\nName another --out, or with --force "
-                "change the study in it; runs that it no longer has stay, but are not reported on"
+                f"{folder} holds another study:\n{difference}\nName another --out, or use --force "
+                "to change the study in it: runs that are no longer part of it stay on disk, but "
+                "are left out of its report"
             )
     folder.mkdir(parents=True, exist_ok=True)
     write_text(path, text)
@@ -106,7 +110,7 @@ def _opened(folder: Path) -> tuple[Study, list[RunPlan]]:
 
 
 def _states(folder: Path, runs: Sequence[RunPlan]) -> list[RunState]:
-    alive = launching.alive(folder)  # one for all: it asks Slurm once
+    alive = launching.alive(folder)  # one function for all runs, so that Slurm is asked once
     return [read_state(folder, run, alive) for run in runs]
 
 

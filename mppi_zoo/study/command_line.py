@@ -1,4 +1,4 @@
-"""The command line of ``python -m mppi_zoo.study``, and the study that it describes."""
+"""The options of ``python -m mppi_zoo.study``, and the study that they describe."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mppi_zoo.study.grid import RunPlan, Study, split_values
 
 
 def parser() -> argparse.ArgumentParser:
-    """Of the command that runs a study."""
+    """The options of the command that runs a study."""
     p = argparse.ArgumentParser(
         prog="python -m mppi_zoo.study",
         description="Run a study: members x tasks x settings x seeds. Give the same command again "
@@ -35,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="=OPTION",
-        help="of mppi_zoo.run for all runs, such as --argument=--compile; repeatable",
+        help="an option of mppi_zoo.run for all runs, such as --argument=--compile; repeatable",
     )
     p.add_argument("--out", type=Path, help="the study's folder; default: runs/<name>")
     p.add_argument("--dry-run", action="store_true", help="list the runs and their commands")
@@ -43,30 +43,41 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--force", action="store_true", help="change the study in the folder, and its runs"
     )
-    p.add_argument("--retries", type=int, default=2, help="of a run that fails; default: 2")
+    p.add_argument("--retries", type=int, default=2, help="restarts of a failing run; default: 2")
     here = p.add_argument_group("on this machine")
     here.add_argument("--parallel", type=int, help="runs at a time; default: one a core or by GPU")
     here.add_argument("--gpus-used", metavar="0,1", help="default: all; none: the CPU")
-    here.add_argument("--runs-per-gpu", type=int, default=1, help="that share one; default: 1")
+    here.add_argument(
+        "--runs-per-gpu", type=int, default=1, help="runs that share a GPU; default: 1"
+    )
     here.add_argument(
         "--segment-minutes",
         type=float,
         default=0.0,
-        help="after which a run stops, with a checkpoint, and the others take their turn; longer "
-        "than compilation",
+        help="time after which a run stops, with a checkpoint, and others take their turn; must be "
+        "longer than compilation",
     )
     here.add_argument(
-        "--minutes", type=float, default=0.0, help="after which all stop; the same command goes on"
+        "--minutes",
+        type=float,
+        default=0.0,
+        help="time after which all runs stop; the same command goes on",
     )
     cluster = p.add_argument_group("on Slurm")
     cluster.add_argument("--slurm", action="store_true", help="submit instead of running here")
     cluster.add_argument("--partition")
-    cluster.add_argument("--time", type=int, metavar="MINUTES", help="limit of a job; requeued")
-    cluster.add_argument("--gpus", type=int, help="of a job; its runs share them")
-    cluster.add_argument("--memory", type=float, metavar="GB", help="of a job")
-    cluster.add_argument("--runs-per-job", type=int, default=1, help="packed into one job")
+    cluster.add_argument(
+        "--time", type=int, metavar="MINUTES", help="limit of a job, then requeued"
+    )
+    cluster.add_argument("--gpus", type=int, help="GPUs of a job; its runs share them")
+    cluster.add_argument("--memory", type=float, metavar="GB", help="memory of a job")
+    cluster.add_argument(
+        "--runs-per-job", type=int, default=1, help="runs that share a job; default: 1"
+    )
     cluster.add_argument("--at-once", type=int, help="jobs of the array that run at a time")
-    cluster.add_argument("--signal-delay", type=int, default=120, metavar="S", help="of a limit")
+    cluster.add_argument(
+        "--signal-delay", type=int, default=120, metavar="S", help="signal before the limit, in s"
+    )
     cluster.add_argument(
         "--sbatch",
         action="append",
@@ -79,7 +90,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def status_parser() -> argparse.ArgumentParser:
-    """Of ``status``."""
+    """The options of ``status``."""
     p = argparse.ArgumentParser(prog="python -m mppi_zoo.study status")
     p.add_argument("folder", type=Path)
     p.add_argument("--watch", action="store_true", help="until no run is under way")
@@ -87,7 +98,7 @@ def status_parser() -> argparse.ArgumentParser:
 
 
 def report_parser() -> argparse.ArgumentParser:
-    """Of ``report``."""
+    """The options of ``report``."""
     p = argparse.ArgumentParser(prog="python -m mppi_zoo.study report")
     p.add_argument("folder", type=Path)
     p.add_argument("--out", type=Path, help="folder of the page; default: report/ in the study")
@@ -96,16 +107,17 @@ def report_parser() -> argparse.ArgumentParser:
 
 
 def study_and_folder(args: argparse.Namespace) -> tuple[Study, Path]:
-    """The study that the command line describes, and where it goes.
+    """The study that the command line describes, and its folder.
 
     Raises:
-        FileNotFoundError, ValueError: it does not describe one.
+        FileNotFoundError: there is no such study file.
+        ValueError: the options do not describe a study.
     """
     path = None if args.study is None else find_study(args.study)
     study = _described(args) if path is None else _changed(read_study(path), args)
     if args.out is not None:
         return study, args.out
-    if path is not None and path.name == STUDY_FILE:  # the folder of one that was begun
+    if path is not None and path.name == STUDY_FILE:  # the folder of a study that was begun
         return study, path.parent
     return study, Path("runs") / (path.stem if path is not None else "study")
 
@@ -132,7 +144,7 @@ def _described(args: argparse.Namespace) -> Study:
 
 
 def _changed(study: Study, args: argparse.Namespace) -> Study:
-    """The study of a file, with what the command line says beside it in place of the file's."""
+    """The study of a file, changed by the further options of the command line."""
     given = {
         "members": tuple(words(args.members)),
         "tasks": tuple(words(args.tasks)),
@@ -151,7 +163,7 @@ def _changed(study: Study, args: argparse.Namespace) -> Study:
 
 
 def words(text: str | None) -> list[str]:
-    """Of a list such as ``a,b``."""
+    """The words of a list such as ``a,b``."""
     return [word.strip() for word in (text or "").split(",") if word.strip()]
 
 
@@ -173,7 +185,7 @@ def _grid(text: str) -> tuple[str, tuple[str, ...]]:
 
 
 def difference(before: str, now: str) -> str:
-    """Lines that differ, as a diff; empty if none do."""
+    """The lines that differ, as a diff; empty if none do."""
     lines = difflib.unified_diff(
         before.splitlines(), now.splitlines(), "there", "now", lineterm="", n=0
     )
@@ -181,7 +193,14 @@ def difference(before: str, now: str) -> str:
 
 
 def forecast(runs: Sequence[RunPlan], speed: float | None) -> str:
-    """How many runs and steps, and the hours they take at a speed in agent steps/s of one run."""
+    """The number of runs and steps, and the hours that they take.
+
+    Args:
+        speed: agent steps/s of one run; None: leave the hours out.
+
+    Raises:
+        ValueError: the speed is not above 0.
+    """
     total = sum(run.steps for run in runs)
     text = f"{len(runs)} runs, {total:,} agent steps"
     if speed is None:

@@ -1,4 +1,4 @@
-"""The study file: YAML that a person writes once and a study's folder keeps."""
+"""The study file: YAML that describes a study; a copy is kept in the study's folder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def find_study(name: str) -> Path:
     """The study file that ``name`` stands for: a file, a study's folder, or a shipped study.
 
     Raises:
-        FileNotFoundError: naming the shipped studies.
+        FileNotFoundError: there is none; lists the shipped studies.
     """
     path = Path(name).expanduser()
     shipped = shipped_folder("studies")
@@ -36,13 +36,13 @@ def find_study(name: str) -> Path:
 
 
 def read_study(path: Path) -> Study:
-    """The study in a file.
+    """Read a study file.
 
-    ``seeds`` may be a number n for 1 to n, and single values may stand for lists of one. Values of
-    the grid are gin's: text that begins with @ or % needs quotes in YAML.
+    ``seeds`` may be a number n, which means 1 to n; a single value may stand for a list of one.
+    Values of the grid are written as in gin; text that begins with @ or % needs quotes in YAML.
 
     Raises:
-        ValueError: it is not YAML, or has other keys than :class:`Study`.
+        ValueError: it is not YAML, or has keys that :class:`Study` does not have.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -64,7 +64,7 @@ def read_study(path: Path) -> Study:
 
 
 def study_text(study: Study) -> str:
-    """The study as YAML; parses back to the same."""
+    """The study as YAML, from which :func:`read_study` gives an equal study."""
     content = asdict(study)
     content["grid"] = {name: list(values) for name, values in study.grid.items()}
     for name, value in content.items():
@@ -94,7 +94,7 @@ def _value(name: str, value: Any) -> Any:
 
 
 def gin_text(value: Any) -> str:
-    """A value of YAML as gin writes it; text stays as it is."""
+    """A value from YAML as gin text; strings are unchanged."""
     return value if isinstance(value, str) else repr(value)
 
 

@@ -1,4 +1,4 @@
-"""What a study compares, and the runs that follow from it."""
+"""A study, and the list of its runs."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ class Study:
     """Members x tasks x grid x seeds.
 
     Attributes:
-        members: gin files, by name or path, one of them first in each run.
+        members: gin files, by name or path; each run has one of them, as its first file.
         gin: further files of every run, such as ``scale/laptop``.
         tasks: such as ``dmc:walker-walk``.
         seeds: of the runs.
         grid: gin parameter -> the values it takes, as gin text.
         params: bindings of every run.
-        steps: agent steps; None: what the files say.
+        steps: agent steps; None: as in the gin files.
         arguments: further options of ``mppi_zoo.run`` for every run, such as ``--compile``.
-        threads: CPU threads of one run. Part of the study, since numbers depend on it in their
-            last digits.
-        title: of the report.
+        threads: CPU threads of one run. Part of the study, since the last digits of results depend
+            on it.
+        title: title of the report.
     """
 
     members: tuple[str, ...]
@@ -78,10 +78,10 @@ class RunPlan:
 
     Attributes:
         name: of its folder; unique in the study.
-        arguments: of ``mppi_zoo.run``, but for the folder.
+        arguments: options of ``mppi_zoo.run``, without the folder.
         steps: agent steps to train.
-        gin: its files.
-        params: its bindings.
+        gin: its gin files.
+        params: its gin bindings.
     """
 
     name: str
@@ -92,7 +92,9 @@ class RunPlan:
 
 
 def expand(study: Study) -> list[RunPlan]:
-    """The runs, seed by seed, so that a study that is cut short has whole sets of few seeds.
+    """The runs, all of the first seed, then all of the second, and so on.
+
+    So a study that is stopped early has all its members and tasks, with fewer seeds.
 
     Raises:
         FileNotFoundError, ValueError: a file, part, parameter or macro does not exist.
@@ -158,7 +160,7 @@ def split_values(text: str) -> tuple[str, ...]:
 
 
 def _steps(study: Study, member: str, point: Mapping[str, str]) -> int:
-    """Agent steps of a run at this point of the grid; reads its configuration and so checks it."""
+    """Agent steps of a run at this point of the grid; parses its configuration, which checks it."""
     bindings = [*study.params, *_bindings(point)]
     files = (member, *study.gin)
     config.check_macros(bindings, files)
@@ -177,7 +179,7 @@ def _bindings(point: Mapping[str, str]) -> list[str]:
 
 
 def short_names(parameters: Mapping[str, object]) -> dict[str, str]:
-    """The last word of each parameter where that tells them apart, else the whole."""
+    """The last word of each parameter's name where it is unique, else the whole name."""
     last = {name: name.rsplit(".", 1)[-1] for name in parameters}
     seen = list(last.values())
     return {name: short if seen.count(short) == 1 else name for name, short in last.items()}

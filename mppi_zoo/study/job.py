@@ -1,4 +1,4 @@
-"""What submitit starts: the runs that share one allocation, each a process of ``mppi_zoo.run``."""
+"""The job that submitit starts: one or more runs, each a process of ``mppi_zoo.run``."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from mppi_zoo.runs.signals import STOP_SIGNALS
 from mppi_zoo.study import journal
 from mppi_zoo.study.grid import RunPlan
 
-# Exit codes of mppi_zoo.run that are not faults worth another try; session.py has them all.
+# Exit codes of mppi_zoo.run after which a run is not started again; cli/session.py has them all.
 DONE, REFUSED, STOPPED = 0, 2, 75
 
-# How a process ends by a signal of ours, or a scheduler's, that it has no handler for yet, or by a
-# second one.
+# Exit codes of a process that a stop signal ended before its handler was installed, or that a
+# second stop signal ended.
 ASKING = [getattr(signal, name) for name in STOP_SIGNALS if hasattr(signal, name)]
 UNHEARD = frozenset(code for number in ASKING for code in (-number, 128 + number))
 
@@ -36,20 +36,20 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXP
 
 
 class Job:
-    """Runs of a study, started together; ends when all have.
+    """Runs of a study that start together; the job ends when all have ended.
 
     Args:
         study: the study's folder.
-        runs: what to run; each goes on from its newest checkpoint if it has one.
-        threads: CPU threads of each.
+        runs: the runs; each goes on from its newest checkpoint if it has one.
+        threads: CPU threads of each run.
         retries: how often a run that fails is started again, from its newest checkpoint.
-        devices: values of CUDA_VISIBLE_DEVICES, dealt out in turn; None: one after another of
-            those that the allocation shows.
-        minutes: after which all runs write a checkpoint and stop, counted from when the first has
-            begun; 0: never.
-        force: whether runs go on with a configuration that was changed.
-        stays: whether, stopped by a signal from outside, the job waits to be ended. On Slurm a
-            pre-empted job that ends by itself is over; one that is ended is requeued.
+        devices: values of CUDA_VISIBLE_DEVICES, given to the runs in turn; None: the devices of the
+            allocation.
+        minutes: time after which all runs write a checkpoint and stop, counted from when the first
+            run has begun; 0: never.
+        force: whether runs go on although their configuration was changed.
+        stays: whether the job, after it was stopped by a signal, waits until it is ended. Slurm
+            requeues a pre-empted job that it ends itself, but not one that ends by itself.
     """
 
     def __init__(
@@ -74,7 +74,8 @@ class Job:
         return {**self.__dict__, "_processes": {}, "_stopping": False}
 
     def __call__(self) -> dict[str, int]:
-        """Run them; the exit code of each."""
+        """Run the runs; returns the exit code of each by name."""
+        # start all runs
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, self._pass_on)
         begun: float | None = None
@@ -82,10 +83,11 @@ class Job:
         codes: dict[str, int] = {}
         for number, run in enumerate(self.runs):
             self._start(run, number, 1)
+        # watch them: stop them in time, note their ends, start failed ones again
         while self._processes:
             time.sleep(POLL)
             if self.minutes and begun is None and self._any_in_use():
-                begun = time.monotonic()  # from here on each run makes some way, however short
+                begun = time.monotonic()  # counted from here, each run makes at least some steps
             if begun is not None and time.monotonic() - begun > 60 * self.minutes:
                 self.stop(signal.SIGTERM)
             for number, run in enumerate(self.runs):
@@ -101,11 +103,11 @@ class Job:
                 else:
                     codes[run.name] = code
         if self.stays and self._stopping and STOPPED in codes.values():
-            time.sleep(3600)
+            time.sleep(3600)  # until Slurm ends the job
         return codes
 
     def checkpoint(self) -> DelayedSubmission:
-        """Called by submitit when the time limit is near: stop, and do the same again later."""
+        """Called by submitit shortly before the time limit: stop the runs and requeue the job."""
         self.stop(signal.SIGUSR2)
         for run in self.runs:
             process = self._processes.get(run.name)
@@ -115,7 +117,7 @@ class Job:
         return DelayedSubmission(self)
 
     def stop(self, number: int) -> None:
-        """Ask all runs, once, to write a checkpoint and end."""
+        """Ask all runs to write a checkpoint and end; further calls do nothing."""
         if self._stopping:
             return
         self._stopping = True
@@ -143,7 +145,7 @@ class Job:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=self._environment(number),
-                start_new_session=True,  # a terminal's Ctrl-C is the launcher's to pass on
+                start_new_session=True,  # so that a terminal's Ctrl-C reaches the launcher only
             )
 
     def _environment(self, number: int) -> dict[str, str]:
@@ -164,7 +166,7 @@ class Job:
         return self._meaning(code)
 
     def _meaning(self, code: int) -> int:
-        """A run that a signal met before it could listen had nothing to save: it was stopped."""
+        """The exit code, where a run that was ended before its handler was ready is "stopped"."""
         return STOPPED if self._stopping and code in UNHEARD else code
 
     def _note_end(self, run: RunPlan, code: int, attempt: int, again: bool) -> None:
@@ -174,7 +176,7 @@ class Job:
 
 
 def job_id() -> str:
-    """What the scheduler calls the job that this process belongs to."""
+    """The name in the journal of the job that this process belongs to."""
     array, element = (os.environ.get(f"SLURM_ARRAY_{name}_ID") for name in ("JOB", "TASK"))
     if os.environ.get("SUBMITIT_EXECUTOR") == "slurm" or "SLURM_JOB_ID" in os.environ:
         single = os.environ.get("SLURM_JOB_ID", "")
@@ -188,11 +190,11 @@ def local_job(process: int | str) -> str:
 
 
 def is_alive(job: str, study: Path) -> bool:
-    """Whether a job of this machine, by its name in the journal, goes on."""
+    """Whether a job of this machine, named as in the journal, is still running."""
     host, _, process = job.removeprefix("local:").rpartition(":")
     if host != platform.node() or not process.isdigit():
         return False
-    try:  # the number may by now be another program's
+    try:  # the number may by now belong to another program
         words = psutil.Process(int(process)).cmdline()
     except psutil.Error:
         return False
@@ -200,12 +202,12 @@ def is_alive(job: str, study: Path) -> bool:
 
 
 def log_file(study: Path, run: str) -> Path:
-    """What a run printed, all attempts one after another."""
+    """The file with the output of a run, all attempts one after another."""
     return study / "logs" / f"{run}.log"
 
 
 def last_lines(path: Path, count: int = TAIL) -> list[str]:
-    """The end of a text file, however long it is."""
+    """The last lines of a text file, of which only the last 20 kB are read."""
     if not path.is_file():
         return []
     with path.open("rb") as file:

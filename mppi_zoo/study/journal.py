@@ -1,4 +1,4 @@
-"""What happened to each run of a study, a line of JSON each; the truth that survives every kill."""
+"""The journal: the events of each run of a study, one line of JSON each, in a file per run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SUBMITTED, STARTED, ENDED = "submitted", "started", "ended"
 
 
 def journal_file(study: Path, run: str) -> Path:
-    """Of a run, by its name."""
+    """The journal's file of a run, by the run's name."""
     return study / "journal" / f"{run}.jsonl"
 
 
@@ -35,6 +35,6 @@ def note(study: Path, run: str, event: str, **facts: Any) -> None:
 
 
 def read(study: Path, run: str) -> list[dict[str, Any]]:
-    """All events of a run, oldest first; empty if there are none."""
+    """All events of a run, oldest first."""
     path = journal_file(study, run)
     return [json.loads(line) for line in complete_lines(path)] if path.is_file() else []

@@ -1,4 +1,4 @@
-"""From the command line's options to what runs a study: this machine, or Slurm."""
+"""Makes the launcher that the command line asks for: on this machine, or on Slurm."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ SLURM = {
 def launcher(
     args: argparse.Namespace, folder: Path, study: Study, runs: Sequence[RunPlan]
 ) -> LocalLauncher | slurm.SlurmLauncher:
-    """What runs the study: this machine, or Slurm.
+    """The launcher of a study, for this machine or for Slurm.
 
     Raises:
-        ValueError: options that do not exist there.
+        ValueError: an option has a value that the launcher cannot use.
     """
     if args.retries < 0:
         raise ValueError(f"--retries {args.retries}: expected 0 or more")
@@ -47,9 +47,9 @@ def launcher(
         if args.signal_delay >= 60 * args.time:
             raise ValueError(
                 f"--signal-delay {args.signal_delay}: expected fewer seconds than the {args.time} "
-                "minutes of --time, or runs are stopped as soon as they begin"
+                "minutes of --time, else runs are stopped as soon as they begin"
             )
-        # Clusters may have JobRequeue=0, where a pre-empted job would be lost unless it asks.
+        # On clusters with JobRequeue=0 a pre-empted job is requeued only if it asks for it.
         more = {"requeue": True, **dict(_key_value(text) for text in args.sbatch)}
         parameters["slurm_additional_parameters"] = more
         return slurm.SlurmLauncher(
@@ -89,10 +89,10 @@ def _key_value(text: str) -> tuple[str, str]:
 
 
 def alive(study: Path) -> Callable[[str], bool]:
-    """Tells of a job, by its name in the journal, whether it is pending or running.
+    """A function that tells whether a job, named as in the journal, is pending or running.
 
-    Raises:
-        ValueError: a run was submitted to Slurm, which does not answer here.
+    It asks Slurm once for all jobs, and raises ValueError if a run was submitted to Slurm but Slurm
+    does not answer here.
     """
     queued: list[frozenset[str]] = []
 

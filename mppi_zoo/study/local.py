@@ -1,4 +1,4 @@
-"""A study on one machine: as many runs at a time as it has room for, through submitit."""
+"""A study on one machine, through submitit: as many runs at a time as there are places for runs."""
 
 from __future__ import annotations
 
@@ -22,52 +22,52 @@ YEAR = 365 * 24 * 60  # minutes
 
 
 class Room(NamedTuple):
-    """Where one run at a time may run.
+    """A place for one run at a time.
 
     Attributes:
-        device: a value of CUDA_VISIBLE_DEVICES; empty: no GPU.
+        device: the value of CUDA_VISIBLE_DEVICES there; empty: no GPU.
     """
 
     device: str = ""
 
 
 def rooms(parallel: int | None, gpus: Sequence[str], runs_per_gpu: int) -> list[Room]:
-    """Room for as many runs a GPU as stated, or for one on each CPU core.
+    """The places for runs: ``runs_per_gpu`` on each GPU, or without GPUs one on each CPU core.
 
     Args:
-        parallel: runs at a time, or None for as many as there is room for.
+        parallel: how many places there are in all; None: as above.
         gpus: the GPUs to use; none: the CPU.
-        runs_per_gpu: how many runs share one.
+        runs_per_gpu: how many runs share a GPU.
 
     Raises:
-        ValueError: for counts below 1.
+        ValueError: a count is below 1.
     """
     for name, value in (("--parallel", parallel), ("--runs-per-gpu", runs_per_gpu)):
         if value is not None and value < 1:
             raise ValueError(f"{name} {value}: expected at least 1")
     if not gpus:
         return [Room()] * (parallel or _cores())
-    # dealt out in turn, so that few runs are spread over all GPUs
+    # the GPUs in turn, so that few runs are spread over all GPUs
     dealt = [Room(gpu) for _ in range(runs_per_gpu) for gpu in gpus]
     return dealt if parallel is None else [dealt[i % len(dealt)] for i in range(parallel)]
 
 
 def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):  # what a container or a scheduler leaves us
+    if hasattr(os, "sched_getaffinity"):  # the cores that a container or a scheduler allows
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 class LocalLauncher:
-    """Runs a study on this machine, to its end.
+    """Runs a study on this machine until all its runs have ended.
 
     Args:
         study: the study's folder.
-        runs: all of them, in the order in which they are begun.
+        runs: all runs, in the order in which they begin.
         places: see :func:`rooms`.
-        threads: of one run.
+        threads: CPU threads of one run.
         retries, force: see :class:`Job`.
-        segment_minutes: after which a run stops and others take their turn; 0: never.
+        segment_minutes: time after which a run stops and others take their turn; 0: never.
     """
 
     def __init__(
@@ -89,22 +89,22 @@ class LocalLauncher:
         self._active: dict[str, tuple[submitit.Job[dict[str, int]], Room]] = {}
 
     def alive(self, job: str) -> bool:
-        """Whether a job, by its journal name, goes on: this launcher's or an earlier one's."""
+        """Whether a job of this launcher or an earlier one, named as in the journal, still runs."""
         own = {local_job(active.job_id): active for active, _ in self._active.values()}
         return not own[job].done() if job in own else is_alive(job, self.study)
 
     def states(self) -> list[RunState]:
-        """Of all runs, in order."""
+        """The states of all runs, in order."""
         return [read_state(self.study, run, self.alive) for run in self.runs]
 
     def run(self, show: Callable[[list[RunState]], None], minutes: float = 0.0) -> list[RunState]:
-        """Start what is unfinished, wait for it, and tell ``show`` now and then.
+        """Start the unfinished runs and wait for them.
 
-        Runs that another launcher has under way are waited for, and taken up where they end
-        unfinished.
+        If another launcher has started a run, wait for it; start it again if it ends unfinished.
 
         Args:
-            minutes: after which all runs are stopped, with a checkpoint; 0: never.
+            show: called with all states about twice a second.
+            minutes: time after which all runs are stopped, with a checkpoint; 0: never.
 
         Returns:
             The states at the end.
@@ -135,14 +135,15 @@ class LocalLauncher:
                 return
             run = waiting.popleft()
             state = read_state(self.study, run, self.alive).state
-            if state == RUNNING:  # another launcher's, or one that outlived its launcher
+            if state == RUNNING:  # of another launcher, or of one that was killed
                 waiting.append(run)
             elif state != FINISHED:
                 self._start(run, free.pop(0))
 
     def _start(self, run: RunPlan, place: Room) -> None:
         job = Job(self.study, [run], devices=[place.device], **self._options)
-        # A terminal's Ctrl-C reaches whatever does not ignore it; it is ours to pass on.
+        # A terminal sends Ctrl-C to all its processes. The job must ignore it: this launcher stops
+        # its jobs itself.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             self._active[run.name] = self._executor.submit(job), place
@@ -169,5 +170,5 @@ class LocalLauncher:
 
 
 def failed(states: Sequence[RunState]) -> list[RunState]:
-    """Those that failed for good."""
+    """The runs that failed and are not tried again."""
     return [state for state in states if state.state == FAILED]

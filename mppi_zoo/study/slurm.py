@@ -1,4 +1,4 @@
-"""A study on a Slurm cluster: an array of jobs through submitit, several runs in each if wanted."""
+"""A study on a Slurm cluster: an array of jobs through submitit, each with one or more runs."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from mppi_zoo.study.grid import RunPlan
 from mppi_zoo.study.job import Job
 from mppi_zoo.study.state import TO_START, RunState, read_state
 
-# Requeues at the time limit before a job is given up; starting the study again goes on.
+# Requeues at the time limit before submitit gives up a job; the same command then goes on.
 TIME_LIMITS = 1000
 
 
 def queue() -> frozenset[str]:
-    """The jobs that are pending or running, by their names in the journal; one call of squeue.
+    """The jobs that are pending or running, named as in the journal, by one call of squeue.
 
     Raises:
-        ValueError: there is no Slurm here, or it does not answer.
+        ValueError: Slurm is not installed here, or does not answer.
     """
     if shutil.which("squeue") is None:
         raise ValueError("there is no squeue here: run this on a machine of the Slurm cluster")
@@ -35,15 +35,15 @@ def queue() -> frozenset[str]:
 
 
 class SlurmLauncher:
-    """Submits what is unfinished and not yet in the queue.
+    """Submits the runs that are unfinished and not yet in the queue.
 
     Args:
         study: the study's folder, on a file system that the nodes share.
-        runs: all of them.
-        threads: of one run.
+        runs: all runs of the study.
+        threads: CPU threads of one run.
         retries, force: see :class:`Job`.
-        runs_per_job: how many runs share one allocation, and its GPUs.
-        parameters: of the jobs, in submitit's names: ``slurm_partition``, ``timeout_min``, ...
+        runs_per_job: how many runs share one allocation and its GPUs.
+        parameters: parameters of the jobs in submitit's names: ``slurm_partition``, ...
     """
 
     def __init__(
@@ -72,12 +72,12 @@ class SlurmLauncher:
             raise ValueError(f"--slurm: {error}") from error
 
     def states(self) -> list[RunState]:
-        """Of all runs, in order."""
+        """The states of all runs, in order."""
         queued = queue()
         return [read_state(self.study, run, queued.__contains__) for run in self.runs]
 
     def submit(self) -> list[str]:
-        """One array of jobs for all that is to be started.
+        """Submit one array of jobs for all runs that must be started.
 
         Returns:
             The names of the runs submitted.

@@ -1,4 +1,4 @@
-"""How far each run of a study is, read from its journal and its run folder."""
+"""The state of each run of a study, read from its journal and its run folder."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ TO_START = (WAITING, PAUSED, INTERRUPTED, FAILED)
 
 
 class RunState(NamedTuple):
-    """One run now.
+    """The present state of one run.
 
     Attributes:
+        run: the run.
         state: one of ``STATES``.
-        step: agent steps of which something is recorded.
-        speed: agent steps/s by the last record; None if there is none.
-        eval_return: of the last evaluation; None before the first.
+        step: last agent step in ``metrics.csv``.
+        speed: last agent steps/s in ``timing.csv``; None if there is none.
+        eval_return: return of the last evaluation; None before the first.
         attempts: how often its process was started.
         code: exit code of the last process that ended.
         tail: last lines of a failed run's log.
@@ -46,8 +47,8 @@ def read_state(study: Path, run: RunPlan, alive: Callable[[str], bool]) -> RunSt
 
     Args:
         study: the study's folder.
-        run: which.
-        alive: whether a job, by the name it has in the journal, is pending or running.
+        run: the run.
+        alive: tells whether a job, named as in the journal, is pending or running.
     """
     events = journal.read(study, run.name)
     folder = study / "runs" / run.name
@@ -68,10 +69,10 @@ def read_state(study: Path, run: RunPlan, alive: Callable[[str], bool]) -> RunSt
 
 
 def _latest(events: list[dict[str, Any]]) -> dict[str, Any]:
-    """The last event that counts.
+    """The last event that determines the state.
 
-    A submission that is noted after its job began is no news, nor is the end of a process that
-    another one has since taken over from, unless it is the run's end.
+    Two events are passed over: a submission that was noted after its job had begun, and the end of
+    a job after a newer job had begun, unless the run was finished by then.
     """
     begun = [event["job"] for event in events if event["event"] == journal.STARTED]
     for event in reversed(events):
@@ -93,14 +94,14 @@ def _state(last: dict[str, Any], folder: Path, run: RunPlan, alive: Callable[[st
         if last["code"] == DONE:
             there = (folder / run_folder.RUN_FILE).is_file()
             return FINISHED if there and last["steps"] >= run.steps else WAITING
-        if last["code"] == STOPPED:  # a job that Slurm requeues is still its own
+        if last["code"] == STOPPED:  # Slurm requeues the job, which then goes on with the run
             return QUEUED if last["job"].startswith("slurm:") and alive(last["job"]) else PAUSED
         return RUNNING if last["again"] and alive(last["job"]) else FAILED
     return WAITING
 
 
 def _progress(folder: Path) -> tuple[int, float | None, float | None]:
-    """Step, last evaluation's return and steps/s, from the ends of a run's two tables."""
+    """Step, return of the last evaluation and steps/s, from the ends of the two CSV files."""
     step, eval_return, speed = 0, None, None
     for line in last_lines(folder / "metrics.csv", 400):
         fields = line.split(",")
@@ -119,5 +120,5 @@ def _progress(folder: Path) -> tuple[int, float | None, float | None]:
 def _number(text: str) -> float | None:
     try:
         return float(text)
-    except ValueError:  # a line half written
+    except ValueError:  # an incomplete line
         return None

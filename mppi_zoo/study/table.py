@@ -1,4 +1,4 @@
-"""A study's progress: a table that is redrawn on a terminal, a line for each change in a log."""
+"""Shows a study's progress: on a terminal a table that is redrawn, in a log a line per change."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ REFRESH = 2.0  # s
 
 
 def summary(states: Sequence[RunState]) -> str:
-    """Such as "2 running, 3 waiting, 7 done; 64 % of all steps"."""
+    """A line such as "2 running, 3 waiting, 7 done; 64 % of all steps"."""
     counts = Counter(state.state for state in states)
     parts = [f"{counts[name]} {name}" for name in STATES if counts[name]]
     done = sum(s.run.steps if s.state == FINISHED else min(s.step, s.run.steps) for s in states)
@@ -65,7 +65,7 @@ def table(states: Sequence[RunState]) -> Table:
 
 
 def failures(states: Sequence[RunState]) -> str:
-    """For each failed run its exit code and the last lines of its log."""
+    """The exit code and the last lines of the log of each failed run."""
     texts = []
     for state in states:
         if state.state == FAILED:

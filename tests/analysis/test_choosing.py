@@ -43,7 +43,7 @@ def test_published() -> None:
     assert f"{boom['boom']}, BMPC {boom['bmpc']}, TD-MPC2 {boom['tdmpc2']} on those tasks" in PAGE
     assert f"{hand['boom']}, {hand['bmpc']} and {hand['tdmpc2']} on 7 h1hand tasks" in PAGE
     there = published("boom", 1_000_000, **hard)["bmpc"]
-    assert f"BMPC at 1M is {there} there and {million['bmpc']} in its own release" in PAGE
+    assert f"BMPC at 1M is {there} in BOOM's release and {million['bmpc']} in its own" in PAGE
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_own_returns(ours: analysis.Runs) -> None:
     assert f"{bare['bmpc_equiv']} against TD-MPC2's {bare['tdmpc2_equiv']} at 20,000" in PAGE
     gaps = {step: at(gain(ours.table), step) for step in (10_000, 20_000, 25_000)}
     assert (
-        f"policy was {gaps[20_000]['tdmpc2_equiv']} at 20,000 steps and "
+        f"minus the policy's was {gaps[20_000]['tdmpc2_equiv']} at 20,000 steps and "
         f"{gaps[25_000]['tdmpc2_equiv']} at 25,000 with TD-MPC2-equivalent, "
         f"{gaps[20_000]['bmpc_equiv']} at 20,000 with BMPC-equivalent".replace("-33", "−33")
         in PAGE

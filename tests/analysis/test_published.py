@@ -98,7 +98,7 @@ def test_benchmarks_are_not_averaged(published: pd.DataFrame) -> None:
 
 def test_a_mean_over_missing_tasks_is_refused(published: pd.DataFrame) -> None:
     rows = pick(published, source="tdmpc2", algorithm="dreamerv3")
-    with pytest.raises(ValueError, match="dreamerv3 of tdmpc2 has no figure .* dog-run"):
+    with pytest.raises(ValueError, match="dreamerv3 of tdmpc2 has no value .* dog-run"):
         analysis.scores_at(rows, 1_000_000, "frames", HARD)
 
 

@@ -95,8 +95,8 @@ def test_every_bad_folder_is_skipped_with_its_reason(tmp_path: Path) -> None:
         "old": "lacks task, seed, versions",
         "bare": "whose training has begun",
         "torn": "ends within",
-        "mixed": "begun with mppi_zoo 0.1.0 and taken up at step 9 with 2",
-        "zcopy": "would count one seed twice",
+        "mixed": "begun with mppi_zoo 0.1.0 and resumed at step 9 with 2",
+        "zcopy": "one seed would count twice",
         "nowhere": "no folder",
     }
     assert reasons.keys() == expected.keys()

@@ -71,7 +71,7 @@ def test_a_state_is_of_running_episodes_and_as_many_environments() -> None:
         vector.reset()
         state: dict[str, Any] = vector.state_dict()
     with envs.EpisodeVector("toy:point", 3, 1, "x") as other:
-        with pytest.raises(ValueError, match="of 2 environments; expected 3"):
+        with pytest.raises(ValueError, match="has 2 environments; expected 3"):
             other.load_state_dict(state)
 
 

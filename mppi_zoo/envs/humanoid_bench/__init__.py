@@ -1,5 +1,5 @@
-"""HumanoidBench's 14 locomotion tasks of the robot h1hand, on current MuJoCo, from packages alone.
+"""HumanoidBench's 14 locomotion tasks of the robot h1hand on current MuJoCo.
 
-``hb:`` tasks (``suite``) are this package's own; ``hbx:`` tasks (``clone``) run the original
-program from a clone that the user has. ``docs/humanoid_bench.md`` says where the two differ.
+``hb:`` tasks (``suite.py``) are rebuilt in this package; ``hbx:`` tasks (``clone.py``) run the
+original program from the user's clone. ``docs/humanoid_bench.md`` says where the two differ.
 """

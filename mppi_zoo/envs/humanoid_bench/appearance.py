@@ -1,4 +1,4 @@
-"""How the scenes look; nothing here touches the physics."""
+"""How the scenes look; nothing here affects the physics."""
 
 # MuJoCo's compiled modules carry no stubs.
 # pyright: reportAttributeAccessIssue=false
@@ -27,7 +27,7 @@ def set_visuals(spec: mujoco.MjSpec) -> None:
     visual.quality.shadowsize = 4096
     # The largest image that can be rendered.
     visual.global_.offwidth, visual.global_.offheight = 1920, 1080
-    # In units of the extent, which is the robot's and not that of a 100 m track.
+    # In units of the model's extent, which is that of the robot, not of a 100 m track.
     spec.stat.extent = 3.0
     visual.map.znear, visual.map.zfar, visual.map.shadowclip = 0.01, 50.0, 4.0
     spec.add_texture(

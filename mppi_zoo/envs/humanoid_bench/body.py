@@ -1,7 +1,7 @@
-"""Figures of the H1 without its hands: pelvis, legs, torso and arms.
+"""Parameters of the H1 without its hands: pelvis, legs, torso and arms.
 
-Only the left side is written down; the right one is its mirror image. Source: HumanoidBench
-specification, section 1, and the robot's figures, both measured.
+Only the left side is written down; the right one is its mirror image. Source: measured on the
+original's compiled model (docs/humanoid_bench.md).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mppi_zoo.envs.humanoid_bench.parts import (
     mirrored_turn,
 )
 
-# The pelvis hangs from a free joint, so where it stands in the model means nothing.
+# The pelvis has a free joint, so its position in the model has no effect.
 PELVIS = Inertia(
     5.39,
     (-0.0002, 4e-05, -0.04522),
@@ -34,7 +34,7 @@ TORSO = Inertia(
     (0.999989066, -0.00130808009, -0.00282289019, -0.00349105023),
 )
 
-# Shoulders hang from the torso at a cant, which the next link takes back.
+# Shoulders are mounted at an angle on the torso; the next link is turned back by the same angle.
 _CANTED: Quaternion = (0.976296348, 0.216438077, 0.0, 0.0)
 _UNCANTED: Quaternion = (0.976296348, -0.216438077, 0.0, 0.0)
 _X, _Y, _Z = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
@@ -162,8 +162,7 @@ _ARM = {
     ),
 }
 
-# A bar of the sole's length and width, as high as the link: the original's foot is a mesh that no
-# package carries.
+# A box with the bounding box of the original's foot, which is a mesh that no package contains.
 FOOT = Shape("box", (0.15, 0.015, 0.0405), (0.05, 0.0, -0.0295))
 _HIP_BARREL = Shape(
     "cylinder", (0.06, 0.035), (-0.067, 0.0, 0.0), (0.707123281, 0.0, 0.707090281, 0.0)
@@ -206,12 +205,12 @@ def trunk() -> list[Link]:
 
 def leg(side: str) -> list[Link]:
     """The five links of a leg, from the hip down; ``side`` is "left" or "right"."""
-    return [_link(side, name, *figures) for name, figures in _LEG.items()]
+    return [_link(side, name, *numbers) for name, numbers in _LEG.items()]
 
 
 def arm(side: str) -> list[Link]:
     """The four links of an arm, from the shoulder down; ``side`` is "left" or "right"."""
-    return [_link(side, name, *figures) for name, figures in _ARM.items()]
+    return [_link(side, name, *numbers) for name, numbers in _ARM.items()]
 
 
 def servos(links: list[Link]) -> list[Servo]:

@@ -1,4 +1,4 @@
-"""The original program in a clone of the user's: ``hbx:<robot>-<task>``."""
+"""The original program, run from the user's clone: ``hbx:<robot>-<task>``."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from mppi_zoo.envs.view import AgentEnv
 
 HOME = "HUMANOID_BENCH_HOME"
 REPOSITORY = "https://github.com/carlosferrazza/humanoid-bench"
-# What the package must hold; its ordinary installation leaves out the last three.
+# Files that the package must have; its ordinary installation leaves out the last three.
 PARTS = ("__init__.py", "env.py", "envs", "dmc_deps", "assets")
-# Tasks whose episodes end for time alone.
+# Tasks whose episodes end only at the time limit.
 NEVER_TERMINATE = frozenset({"crawl", "reach"})
 
 
@@ -37,7 +37,7 @@ def make(name: str, options: EnvOptions, render: bool) -> AgentEnv:
     """The environment of ``hbx:<robot>-<task>``; action repeat 1 unless set.
 
     Raises:
-        ImportError: no clone is found, or it is not whole, or what it imports is missing.
+        ImportError: no clone is found, files of it are missing, or a package it imports is.
         ValueError: no such robot or task.
         RuntimeError: ``render`` where no image can be rendered.
     """
@@ -64,10 +64,10 @@ def make(name: str, options: EnvOptions, render: bool) -> AgentEnv:
 
 
 def load_program() -> Any:
-    """The module ``humanoid_bench.env`` of the user's clone, fit for current packages.
+    """The module ``humanoid_bench.env`` of the user's clone, adapted to current packages.
 
     Raises:
-        ImportError: no clone is found, or it is not whole, or what it imports is missing.
+        ImportError: no clone is found, files of it are missing, or a package it imports is.
     """
     folder = find_package()
     with _importable(folder.parent), stand_in_for_jax(), quiet_gl_import():
@@ -98,7 +98,7 @@ def find_package() -> Path:
         if folder.is_dir() and folder not in map(Path, loaded):
             raise ImportError(
                 f"{source}, but {PACKAGE} was imported before from {', '.join(loaded)}; "
-                "expected one clone a process: unset the variable, or start anew",
+                "expected one clone a process: unset the variable, or restart Python",
                 name=PACKAGE,
             )
     else:
@@ -140,6 +140,6 @@ def _importable(folder: Path) -> Any:
 
 
 def _forget_half_imported() -> None:
-    # So that a second attempt fails for the same reason, not for a module that is half there.
+    # So that a second attempt fails for the same reason, not because of partly imported modules.
     for name in [n for n in sys.modules if n == PACKAGE or n.startswith(PACKAGE + ".")]:
         del sys.modules[name]

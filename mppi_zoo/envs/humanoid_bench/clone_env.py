@@ -1,4 +1,4 @@
-"""An environment of the original program: seeded wholly."""
+"""An environment of the original program, with all of its random draws seeded."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 
 
 class CloneEnv(gymnasium.Wrapper):
-    """Keeps the program's draws from numpy's global generator apart from everyone else's.
+    """Gives each environment its own state of numpy's global generator.
 
     sit_hard, reach and others draw from that generator, which ``reset(seed=)`` does not seed. Here
-    each environment has a global state of its own, put in place while the program runs, and seeded
-    with the environment.
+    each environment has a state of its own, seeded with the environment. It is installed while the
+    program runs, and the process's own state is put back afterwards.
 
     Args:
         env: what ``gymnasium.make`` returns for an id of the program.

@@ -120,9 +120,9 @@ class HumanoidBenchEnv(gymnasium.Env):
         return obs, reward, terminated, truncated and not terminated, info
 
     def evaluate(self) -> tuple[np.ndarray, float, bool, dict[str, float]]:
-        """Observation, reward, terminated and factors of the data as they are, without a step.
+        """Observation, reward, terminated and factors of the current state, without a step.
 
-        In the maze this is what moves the robot's target on.
+        In the maze it also moves the target to the next checkpoint.
         """
         readings = self._sensors.read(self.data)
         outcome = self.task.reward(readings, self._memory)

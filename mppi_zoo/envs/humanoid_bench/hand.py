@@ -1,8 +1,8 @@
-"""Figures of the Shadow hands: 24 hinges and 20 actuators each.
+"""Parameters of the Shadow hands: 24 hinges and 20 actuators each.
 
-The hands are mirror images in the plane x = 0 of the wrist's frame, with ``x`` = 1 for the left and
--1 for the right one below; three figures that are not mirrored say so. Source: HumanoidBench
-specification, section 1, and the robot's figures, both measured.
+The hands are mirror images in the plane x = 0 of the wrist's frame; below, ``x`` is 1 for the left
+and -1 for the right hand. Comments mark the three parameters that are not mirrored. Source:
+measured on the original's compiled model (docs/humanoid_bench.md).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _MIDDLE = Inertia(0.017, (0.0, 0.0, 0.0125), (2.7e-06, 2.6e-06, 8.7e-07), _QUART
 _DISTAL = Inertia(0.013, (0.0, 0.0, 0.0130769), (1.28092e-06, 1.12092e-06, 5.3e-07), _QUARTER_X)
 _METACARPAL = Inertia(0.03, (0.0, 0.0, 0.04), (1.638e-05, 1.45e-05, 4.272e-06), _QUARTER_X)
 
-# Capsules that end where the original's fingertips do, which are meshes that no package carries.
+# Capsules that end where the original's fingertips end, which are meshes that no package contains.
 FINGERTIP = Shape("capsule", (0.0075, 0.005), (0.0, 0.0, 0.0195))
 THUMB_TIP = Shape("capsule", (0.0075, 0.00625), (0.0, 0.0, 0.02125))
 

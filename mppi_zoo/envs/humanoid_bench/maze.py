@@ -1,4 +1,4 @@
-"""The reward of the maze, whose target moves on from checkpoint to checkpoint."""
+"""The reward of the maze, whose target moves from one checkpoint to the next."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STAGE_BONUS = 100.0
 
 
 def maze(readings: Readings, memory: Memory) -> Outcome:
-    """Following the checkpoints at 2 m/s; a touched block costs nine tenths, but not of a bonus."""
+    """Following the checkpoints at 2 m/s; touching a block costs nine tenths, save of the bonus."""
     after = advanced(readings, memory)
     bonus = STAGE_BONUS * after.stage if after.stage > memory.stage else 0.0
     control = small_control(readings)
@@ -44,7 +44,7 @@ def maze(readings: Readings, memory: Memory) -> Outcome:
 
 
 def advanced(readings: Readings, memory: Memory) -> Memory:
-    """The memory once the pelvis has been compared with the checkpoint aimed at."""
+    """The memory after the step: the next checkpoint is aimed at once the pelvis is at this one."""
     x, y = CHECKPOINTS[memory.stage]
     px, py, _ = readings.pelvis_before.tolist()
     if not math.hypot(px - x, py - y) < CHECKPOINT_RADIUS:

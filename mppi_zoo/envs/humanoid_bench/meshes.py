@@ -1,4 +1,4 @@
-"""Where the link meshes lie: they come with the package robosuite_models, never with this one."""
+"""Finds the link meshes, which come with the package robosuite_models, not with this one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ EXTRA = "mppi_zoo[humanoid]"
 def mesh_folder() -> Path:
     """The folder with the H1's link meshes, one STL file a link.
 
-    The package is found, not imported: its own imports are of no use here.
+    The package is located but not imported, since importing it would import what it needs.
 
     Raises:
         ImportError: robosuite_models is not installed, or lacks the folder.

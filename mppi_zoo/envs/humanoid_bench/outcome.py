@@ -1,4 +1,4 @@
-"""What a reward returns, and the little that some tasks remember between steps."""
+"""What a reward function returns, and what some tasks remember between steps."""
 
 from __future__ import annotations
 

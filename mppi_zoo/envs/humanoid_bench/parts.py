@@ -1,4 +1,4 @@
-"""Records that describe a robot or a scene in figures: m, kg, rad and their products."""
+"""Records that describe a robot or a scene in numbers; units are m, kg, s and rad."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Shape(NamedTuple):
 
 
 class Link(NamedTuple):
-    """A body hung onto its parent by a hinge, or by nothing where ``hinge`` is None."""
+    """A body, joined to its parent by a hinge; it moves freely where ``hinge`` is None."""
 
     name: str
     parent: str

@@ -1,4 +1,4 @@
-"""What the rewards of the tasks read from a simulation, and nothing else of it."""
+"""The quantities of a simulation that rewards and terminations read."""
 
 # MuJoCo's compiled modules carry no stubs.
 # pyright: reportAttributeAccessIssue=false

@@ -1,4 +1,4 @@
-"""Rewards of the tasks, pure functions of readings. Source: HumanoidBench spec, section 4."""
+"""Rewards of the tasks, pure functions of readings. See docs/humanoid_bench.md."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def walk(readings: Readings, memory: Memory, speed: float, up: float = 0.9) -> O
 
 
 def hurdle(readings: Readings, memory: Memory, speed: float) -> Outcome:
-    """Running; touching a barrier, by whatever it be, costs nine tenths. Hurdles do not count."""
+    """Running; any contact with a barrier costs nine tenths. Contacts with hurdles cost nothing."""
     run = walk(readings, memory, speed, up=0.8)
     touched = any("barrier" in pair for pair in readings.contacts)
     return _discounted(run, "wall_collision_discount", touched)

@@ -84,7 +84,7 @@ def add_shape(target: Any, shape: Shape, **extra: Any) -> Any:
     """Adds a primitive to a MjsBody; MuJoCo's own friction, condim and margin apply."""
     size = np.zeros(3)
     size[: len(shape.size)] = shape.size
-    # Without density: inertias are stated, never summed over shapes.
+    # Density 0: the inertias are given, and must not be computed from the shapes.
     return target.add_geom(
         name=shape.name,
         type=_KINDS[shape.kind],
@@ -97,7 +97,7 @@ def add_shape(target: Any, shape: Shape, **extra: Any) -> Any:
 
 
 def unit(quat: tuple[float, float, float, float]) -> np.ndarray:
-    """A quaternion [4] of length 1: the figures have nine digits."""
+    """A quaternion [4], normalised: the numbers in these files have nine digits."""
     array = np.array(quat)
     return array / np.linalg.norm(array)
 

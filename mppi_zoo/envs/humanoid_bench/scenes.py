@@ -1,7 +1,7 @@
-"""What stands around the robot in each task: half-sizes in m, world centres.
+"""The objects around the robot in each task: half-sizes in m, centres in the world's frame.
 
-Source: HumanoidBench specification, section 6. The floor, an infinite plane at z = 0, is in every
-scene.
+Source: measured on the original (docs/humanoid_bench.md). The floor, an infinite plane at z = 0, is
+in every scene.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The building blocks of the rewards, each in [0, 1]. Source: HumanoidBench spec, section 3."""
+"""The building blocks of the rewards, each in [0, 1]. See docs/humanoid_bench.md."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def linear(x: float, low: float, margin: float) -> float:
 
 
 def small_control(readings: Readings) -> float:
-    """C of the spec, in [0.8, 1]: 1 for no actuator force, falling to 0.8 as all reach 10 N m."""
+    """In [0.8, 1]: 1 for no actuator force, falling to 0.8 as all reach 10 N m."""
     quadratic = np.maximum(0.0, 1.0 - np.square(readings.forces / 10.0))
     return (4.0 + float(quadratic.mean())) / 5.0
 
@@ -40,11 +40,11 @@ def upright(readings: Readings, low: float, margin: float = 1.9) -> float:
 
 
 def moving(readings: Readings, speed: float) -> float:
-    """M of the spec, in [1/6, 1]: 1 at ``speed`` (m/s) along x or faster."""
+    """In [1/6, 1]: 1 at ``speed`` (m/s) along x or faster."""
     return (5.0 * linear(float(readings.com_velocity[0]), speed, speed) + 1.0) / 6.0
 
 
 def resting(readings: Readings) -> float:
-    """W0 of the spec: 1 without horizontal velocity."""
+    """In [0, 1]: 1 without horizontal velocity."""
     vx, vy, _ = readings.com_velocity.tolist()
     return 0.5 * (gaussian(vx, 0.0, 0.0, 2.0) + gaussian(vy, 0.0, 0.0, 2.0))

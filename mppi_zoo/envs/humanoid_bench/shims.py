@@ -1,7 +1,8 @@
-"""What the original program needs to run under current packages; its files stay as they are.
+"""Adapts the original program to current packages, in memory; its files are not changed.
 
-Found by running it: it imports ``jax.numpy`` once, for code that no environment calls; lists fields
-of MuJoCo's structures that MuJoCo no longer has; and calls Gymnasium's renderer as it once was.
+Three things keep it from running: it imports ``jax.numpy``, for code that no environment calls; it
+lists fields of MuJoCo's structures that MuJoCo no longer has; and it calls Gymnasium's renderer
+with arguments that this no longer takes.
 """
 
 # MuJoCo's compiled modules carry no stubs.
@@ -24,9 +25,9 @@ PACKAGE = "humanoid_bench"
 
 @contextlib.contextmanager
 def stand_in_for_jax() -> Iterator[None]:
-    """An empty ``jax.numpy``, while the block runs, where JAX is not installed.
+    """Provides an empty ``jax.numpy`` while the block runs, where JAX is not installed.
 
-    It is taken away afterwards: other libraries ask ``sys.modules`` whether JAX is in use.
+    It is removed afterwards, since other libraries look into ``sys.modules`` for JAX.
     """
     if "jax" in sys.modules or importlib.util.find_spec("jax") is not None:
         yield
@@ -44,10 +45,11 @@ def stand_in_for_jax() -> Iterator[None]:
 
 
 def fit_renderer(env: Any) -> None:
-    """Lets the renderer of one environment of the program take what the program gives it.
+    """Lets the renderer of one environment take the arguments that the program passes.
 
-    That is the camera, after the mode: Gymnasium's renderer was told it when the environment was
-    made. And of a marker, size and colour as a number and a tuple.
+    The program passes the camera after the mode, but Gymnasium's renderer takes it when the
+    environment is made. And it passes a marker's size as a number and its colour as a tuple, where
+    arrays are expected.
     """
     render = env.mujoco_renderer.render
     env.mujoco_renderer.render = lambda mode, *camera: render(mode)
@@ -65,7 +67,7 @@ def fit_renderer(env: Any) -> None:
 
 
 def forget_missing_fields() -> list[str]:
-    """Strikes fields that MuJoCo lacks from the program's table, in memory; returns their names.
+    """Removes fields that MuJoCo lacks from the program's table, in memory; returns their names.
 
     Raises:
         ImportError: the program has no such table.

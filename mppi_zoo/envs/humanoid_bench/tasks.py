@@ -1,4 +1,4 @@
-"""The 14 tasks: scene, reward, termination, what a reset draws, what the observation adds."""
+"""The 14 tasks: scene, reward, termination, random start, additional observations."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GOAL_LOW, GOAL_HIGH = (-2.0, -2.0, 0.2), (2.0, 2.0, 2.0)
 
 
 def never(readings: Readings) -> bool:
-    """Episodes end for time alone."""
+    """Episodes end only at the time limit."""
     return False
 
 
@@ -42,7 +42,7 @@ def off_balance(readings: Readings) -> bool:
 
 
 def begin_plainly(qpos: np.ndarray, rng: np.random.Generator) -> Memory:
-    """Nothing beyond the noise of every reset."""
+    """Adds nothing to the noise of every reset."""
     return Memory()
 
 
@@ -99,8 +99,8 @@ class Task:
         return self.terminated is not never
 
 
-def _at(reward: Callable[..., object], **figures: float) -> Reward:
-    return functools.partial(reward, **figures)  # type: ignore[return-value]
+def _at(reward: Callable[..., object], **numbers: float) -> Reward:
+    return functools.partial(reward, **numbers)  # type: ignore[return-value]
 
 
 _WALK, _RUN, _STROLL = 1.0, 5.0, 0.5

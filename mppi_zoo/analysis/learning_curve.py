@@ -1,4 +1,4 @@
-"""Learning curves: evaluated episode return against agent steps."""
+"""The learning curve that every run draws: evaluated episode return against agent steps."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ import pandas as pd
 from mppi_zoo.runs.folder import RUN_FILE, read
 from mppi_zoo.runs.metrics import METRICS_COLUMNS, complete_lines
 
-# Okabe and Ito's palette, which colour-blind readers can tell apart; black and yellow left out.
+# Okabe and Ito's palette without black and yellow; colour-blind readers can tell its colours apart.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 GREY = "#8A8A8A"
 
-# Split, what it is called, and how its line is drawn.
+# Split, name in the legend, style of the line, marker.
 SPLITS = (("eval", "planner", "-", "o"), ("eval_policy", "policy", "--", "s"))
 
 
 def read_metrics(folder: Path) -> pd.DataFrame:
-    """The rows of ``folder/metrics.csv``, also of a run that still writes to it.
+    """The rows of ``folder/metrics.csv``; the run may still be writing to it.
 
     Returns:
-        Columns step (agent steps), split, metric, value; one row per measurement. Where a step
-        was measured twice, the later row only.
+        Columns step (agent steps), split, metric, value; one row per value. If a value was logged
+        twice for a step, only the later row.
 
     Raises:
         FileNotFoundError: the folder has no ``metrics.csv``.
-        ValueError: its columns are others.
+        ValueError: the file has other columns.
     """
     path = Path(folder) / "metrics.csv"
     if not path.is_file():
@@ -56,7 +56,7 @@ def plot_learning_curve(run_folders: Sequence[Path], out: Path) -> None:
         FileNotFoundError: a folder has no ``metrics.csv``.
         ValueError: no folder is given, or none has an episode return yet.
     """
-    # Figures without pyplot: no global state, and no display is ever looked for.
+    # Without pyplot, so that there is no global state and no display is needed.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import EngFormatter
@@ -64,13 +64,14 @@ def plot_learning_curve(run_folders: Sequence[Path], out: Path) -> None:
     folders = [Path(folder) for folder in run_folders]
     if not folders:
         raise ValueError("no run folder to plot: give one or more")
+    # the runs, and an empty figure
     groups = _groups(folders)
     figure = Figure(figsize=(8, 5), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     if len(folders) == 1:
         _training(axes, next(iter(groups.values()))[0])
-    # One member: the two lines differ in colour too. Several: colour tells members apart.
+    # The curves. One member: planner and policy differ in colour. Several: each has a colour.
     for index, ((task, member), frames) in enumerate(groups.items()):
         for number, (split, label, line, marker) in enumerate(SPLITS):
             colour = PALETTE[(index if len(groups) > 1 else number) % len(PALETTE)]
@@ -82,6 +83,7 @@ def plot_learning_curve(run_folders: Sequence[Path], out: Path) -> None:
     if not axes.has_data():
         names = ", ".join(str(folder) for folder in folders)
         raise ValueError(f"no episode return in {names} yet: wait for the first evaluation")
+    # titles, axes, legend; then the file
     _dress(axes, groups, len(folders))
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     out = Path(out)
@@ -93,7 +95,7 @@ def _groups(folders: list[Path]) -> dict[tuple[str, str], list[pd.DataFrame]]:
     """The runs' metrics by (task, member), in the order given."""
     groups: dict[tuple[str, str], list[pd.DataFrame]] = {}
     for folder in folders:
-        # Without run.json nothing says that two runs are alike, so each stays by itself.
+        # Without run.json it is unknown whether two runs are alike, so each has its own curve.
         record: dict[str, Any] = read(folder) if (folder / RUN_FILE).is_file() else {}
         key = (str(record.get("task", "")), str(record.get("member", folder.resolve().name)))
         groups.setdefault(key, []).append(read_metrics(folder))
@@ -109,7 +111,7 @@ def _series(frame: pd.DataFrame, split: str, metric: str) -> pd.Series:
 def _curve(axes: Any, frames: list[pd.DataFrame], split: str, style: dict[str, Any]) -> None:
     runs = [_series(frame, split, "episode_return") for frame in frames]
     table = pd.concat(runs, axis=1) if runs else pd.DataFrame()
-    # Where runs differ in length, a mean over those that got that far would jump.
+    # Only steps that all runs have: where a run ends, the mean over the others would jump.
     table = table.sort_index().dropna()
     if table.empty:
         return

@@ -7,7 +7,7 @@ import matplotlib.image
 import pytest
 from matplotlib.axes import Axes
 
-from mppi_zoo.analysis import curves
+from mppi_zoo.analysis import learning_curve
 from mppi_zoo.runs.metrics import MetricsLogger
 
 
@@ -28,13 +28,13 @@ def make_run(folder: Path, seed: int = 1, member: str = "bmpc", record: bool = T
 def axes(monkeypatch) -> list[Axes]:
     """The axes that were drawn, once the figure is dressed."""
     drawn = []
-    dress = curves._dress
+    dress = learning_curve._dress
 
     def keep(axes, *rest):
         drawn.append(axes)
         dress(axes, *rest)
 
-    monkeypatch.setattr(curves, "_dress", keep)
+    monkeypatch.setattr(learning_curve, "_dress", keep)
     return drawn
 
 
@@ -46,7 +46,7 @@ def labels(axes: Axes) -> list[str]:
 
 def test_one_run_shows_planner_policy_and_training(tmp_path, axes):
     out = tmp_path / "plots" / "curve.png"
-    curves.plot_learning_curve([make_run(tmp_path / "run")], out)
+    learning_curve.plot_learning_curve([make_run(tmp_path / "run")], out)
     height, width = matplotlib.image.imread(out).shape[:2]
     assert width >= 1000 and height >= 600
     (drawn,) = axes
@@ -61,7 +61,7 @@ def test_one_run_shows_planner_policy_and_training(tmp_path, axes):
 
 def test_seeds_of_a_member_are_one_curve(tmp_path, axes):
     runs = [make_run(tmp_path / str(seed), seed=seed) for seed in (1, 2, 6)]
-    curves.plot_learning_curve(runs, tmp_path / "curve.png")
+    learning_curve.plot_learning_curve(runs, tmp_path / "curve.png")
     (drawn,) = axes
     assert labels(drawn) == ["planner", "policy"]
     assert drawn.get_title("left").endswith("3 seeds")
@@ -72,7 +72,7 @@ def test_seeds_of_a_member_are_one_curve(tmp_path, axes):
 
 def test_members_have_colours_and_names(tmp_path, axes):
     runs = [make_run(tmp_path / member, member=member) for member in ("bmpc", "tdmpc2")]
-    curves.plot_learning_curve(runs, tmp_path / "curve.png")
+    learning_curve.plot_learning_curve(runs, tmp_path / "curve.png")
     (drawn,) = axes
     names = ["bmpc, planner", "bmpc, policy", "tdmpc2, planner", "tdmpc2, policy"]
     assert labels(drawn) == names
@@ -82,7 +82,7 @@ def test_members_have_colours_and_names(tmp_path, axes):
 
 def test_runs_without_a_record_stay_apart(tmp_path, axes):
     runs = [make_run(tmp_path / name, record=False) for name in ("first", "second")]
-    curves.plot_learning_curve(runs, tmp_path / "curve.png")
+    learning_curve.plot_learning_curve(runs, tmp_path / "curve.png")
     assert labels(axes[0])[::2] == ["first, planner", "second, planner"]
 
 
@@ -90,27 +90,27 @@ def test_a_run_that_is_being_written_can_be_read(tmp_path):
     run = make_run(tmp_path / "run")
     with (run / "metrics.csv").open("a") as file:
         file.write("5000,eval,episode_return,99")
-    frame = curves.read_metrics(run)
+    frame = learning_curve.read_metrics(run)
     assert frame["step"].max() == 4000
     assert set(frame["split"]) == {"train", "eval", "eval_policy"}
 
 
 def test_losses_below_zero_are_not_cut_off(tmp_path, axes):
     run = make_run(tmp_path / "run", gain=-1.0, record=False)
-    curves.plot_learning_curve([run], tmp_path / "curve.png")
+    learning_curve.plot_learning_curve([run], tmp_path / "curve.png")
     assert axes[0].get_ylim()[0] < -401
 
 
 def test_errors_say_what_is_missing(tmp_path):
     out = tmp_path / "curve.png"
     with pytest.raises(ValueError, match="no run folder"):
-        curves.plot_learning_curve([], out)
+        learning_curve.plot_learning_curve([], out)
     with pytest.raises(FileNotFoundError, match="metrics.csv"):
-        curves.plot_learning_curve([tmp_path], out)
+        learning_curve.plot_learning_curve([tmp_path], out)
     MetricsLogger(tmp_path / "new", tensorboard=False).close()
     with pytest.raises(ValueError, match="first evaluation"):
-        curves.plot_learning_curve([tmp_path / "new"], out)
+        learning_curve.plot_learning_curve([tmp_path / "new"], out)
     (tmp_path / "new" / "metrics.csv").write_text("a,b\n")
     with pytest.raises(ValueError, match="step,split,metric,value"):
-        curves.read_metrics(tmp_path / "new")
+        learning_curve.read_metrics(tmp_path / "new")
     assert not out.exists()
