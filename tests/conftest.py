@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+from support.short_runs import ToyRuns
 
 torch.set_num_threads(1)
 
@@ -23,6 +24,13 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("MPPI_ZOO_SHARED", ROOT.parent / "shared"))
+
+
+@pytest.fixture(scope="session")
+def toy_run(tmp_path_factory: pytest.TempPathFactory) -> ToyRuns:
+    """Short undisturbed runs, by the member's name; trained once for all tests and workers."""
+    base = tmp_path_factory.getbasetemp()  # of this worker, within the session's where it is one
+    return ToyRuns((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "toy_runs")
 
 
 @pytest.fixture(scope="session")

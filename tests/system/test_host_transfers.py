@@ -49,7 +49,7 @@ def moved(value: Any) -> Any:
 @pytest.fixture
 def meta(monkeypatch: pytest.MonkeyPatch) -> None:
     """What "meta" cannot do: draw, and Adam's own kernel."""
-    for module in (mppi_zoo.agent, mppi_zoo.generators):
+    for module in (mppi_zoo.agent.agent, mppi_zoo.core.rng):
         monkeypatch.setattr(
             module, "generator_for", lambda seed, purpose, device: generator_for(1, "")
         )
