@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
-from support.short_runs import ToyRuns
+
+if TYPE_CHECKING:
+    from support.short_runs import ToyRuns
 
 torch.set_num_threads(1)
 
@@ -29,6 +32,8 @@ SHARED = Path(os.environ.get("MPPI_ZOO_SHARED", ROOT.parent / "shared"))
 @pytest.fixture(scope="session")
 def toy_run(tmp_path_factory: pytest.TempPathFactory) -> ToyRuns:
     """Short undisturbed runs, by the member's name; trained once for all tests and workers."""
+    from support.short_runs import ToyRuns  # here: it imports the whole package
+
     base = tmp_path_factory.getbasetemp()  # of this worker, within the session's where it is one
     return ToyRuns((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "toy_runs")
 

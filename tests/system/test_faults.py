@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
-import platform
 import resource
 import shutil
 import signal
 import stat
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -18,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from support import faulty_env
+from support.file_systems import without_locks
 from support.short_runs import (
     OFTEN,
     SMALL,
@@ -36,7 +35,7 @@ from mppi_zoo import envs
 from mppi_zoo.cli import main as run
 from mppi_zoo.cli.session import DONE, FAULT, REFUSED, STOPPED
 from mppi_zoo.runs.checkpoint_store import CheckpointStore
-from mppi_zoo.runs.lock import LOCK_FILE, OWNER_FILE, in_use, locked
+from mppi_zoo.runs.lock import LOCK_FILE, OWNER_FILE, locked
 from mppi_zoo.training.evaluation import Evaluator
 
 MEMBER, TASK = "pompc_adaptive_fkl", TOY
@@ -110,28 +109,6 @@ def test_a_faulty_environment_is_named(kind: str, message: str, asynchronous: bo
     assert message in str(caught.value) and "step 1 " in str(caught.value)
     assert any(f"environment {i}" in str(caught.value) for i in range(2))
     assert any(f"seed {seed}" in str(caught.value) for seed in seeds)
-
-
-def test_a_hung_environment_is_given_up() -> None:
-    faulty_env.set_fault("hangs", after=1)
-    options = envs.EnvOptions(time_out=1.0)
-    with envs.EpisodeVector("support.faulty_env:Faulty", 2, 3, "x", options, True) as vector:
-        vector.reset()
-        vector.step(np.zeros((2, 2)))
-        begun = time.monotonic()
-        with pytest.raises(envs.EnvironmentFault, match=r"\[0, 1\] gave no answer to step within"):
-            vector.step(np.zeros((2, 2)))
-    assert time.monotonic() - begun < 20
-    assert not any(process.is_alive() for process in vector._vector.processes)
-
-
-def test_a_dead_worker_is_named() -> None:
-    faulty_env.set_fault("dies", after=1)
-    with envs.EpisodeVector("support.faulty_env:Faulty", 2, 3, "x", asynchronous=True) as vector:
-        vector.reset()
-        vector.step(np.zeros((2, 2)))
-        with pytest.raises(envs.EnvironmentFault, match=r"\[0, 1\] died.*exit codes \[-9, -9\]"):
-            vector.step(np.zeros((2, 2)))
 
 
 def test_a_run_goes_on_after_the_environment_is_mended(
@@ -297,13 +274,6 @@ def test_a_file_system_that_cannot_sync_folders(
     assert differences(whole, out) == []
 
 
-def without_locks(monkeypatch: pytest.MonkeyPatch, answer: int) -> None:
-    def flock(descriptor: int, operation: int) -> None:
-        raise OSError(answer, os.strerror(answer))
-
-    monkeypatch.setattr("fcntl.flock", flock)
-
-
 @pytest.mark.parametrize("answer", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
 def test_a_file_system_without_locks(
     answer: int,
@@ -321,24 +291,6 @@ def test_a_file_system_without_locks(
     assert run.main(["--resume", str(out)]) == DONE
     assert "has no locks: start no second process" in "".join(capsys.readouterr())
     assert differences(whole, out) == []
-
-
-def test_without_locks_a_folder_is_in_use_while_its_owner_lives(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    without_locks(monkeypatch, errno.ENOSYS)
-    owner = tmp_path / OWNER_FILE
-    assert not in_use(tmp_path)
-    with locked(tmp_path) as warning:
-        assert warning and in_use(tmp_path)
-        os.utime(owner, (1e9, 1e9))  # written before this process began: by another of its number
-        assert not in_use(tmp_path)
-        ended = subprocess.Popen([sys.executable, "-c", ""])
-        ended.wait()
-        for text in (f"process {ended.pid} on {platform.node()}", "process 1 on elsewhere", ""):
-            owner.write_text(text)
-            assert not in_use(tmp_path)
-    assert not in_use(tmp_path)
 
 
 # --- what a crash leaves -------------------------------------------------------------------------
@@ -454,29 +406,6 @@ def test_a_signal_within_an_evaluation_abandons_it(
     assert newest(out) == 32 and "eval" not in (out / "metrics.csv").read_text()
     assert resume(out) == DONE
     assert differences(whole, out) == []
-
-
-def test_a_repeated_signal_is_one_request() -> None:
-    program = (
-        "import signal, time\nfrom mppi_zoo.runs import signals\n"
-        "with signals.StopSignals() as stop:\n"
-        "    signal.raise_signal(signal.SIGTERM)\n    signal.raise_signal(signal.SIGTERM)\n"
-        "    print(stop.received, flush=True)\n    signals.SAME = 0.0\n    time.sleep(0.01)\n"
-        "    signal.raise_signal(signal.SIGTERM)\nprint('not reached')"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.returncode == 128 + signal.SIGTERM and done.stdout == "SIGTERM\n"
-
-
-def test_a_second_signal_stops_at_once() -> None:
-    code = (
-        "import signal\nfrom mppi_zoo.runs.signals import StopSignals\n"
-        "with StopSignals():\n    signal.raise_signal(signal.SIGTERM)\n"
-        "    signal.raise_signal(signal.SIGINT)\nprint('not reached')"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 128 + signal.SIGINT and done.stdout == ""
-    assert "SIGTERM: stopping after this step" in done.stderr
 
 
 def test_clock_jumps_change_nothing(
