@@ -29,6 +29,11 @@ ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("MPPI_ZOO_SHARED", ROOT.parent / "shared"))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests first: workers that are done take over the quick ones, and all end together."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture(scope="session")
 def toy_run(tmp_path_factory: pytest.TempPathFactory) -> ToyRuns:
     """Short undisturbed runs, by the member's name; trained once for all tests and workers."""
