@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from matplotlib.figure import Figure
 
 from mppi_zoo.cli import main as run
 from mppi_zoo.training.checkpointing import Checkpointer
 from mppi_zoo.training.trainer import Trainer
 
+DRAW = Figure.savefig
 SHORT = ["--gin", "debug", "--no-video", "--quiet"]
 # By `steady_clock`, whose seconds are calls: a checkpoint about every sixth unit of training.
 OFTEN = ["--param", "TrainingOptions.checkpoint_minutes=0.1"]
@@ -46,7 +48,7 @@ def without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     A process's files are there for the next one without fsync; only a machine that dies needs it.
     """
     monkeypatch.setattr("os.fsync", lambda descriptor: None)
-    monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda *args, **keywords: None)
+    monkeypatch.setattr(Figure, "savefig", lambda *args, **keywords: None)
     steady_clock(monkeypatch)
 
 
@@ -69,8 +71,8 @@ class ToyRuns:
         with FileLock(self.folder / f"{member}.lock"):
             if not done.exists():
                 with pytest.MonkeyPatch.context() as monkeypatch:
-                    monkeypatch.setattr("os.fsync", lambda descriptor: None)
-                    steady_clock(monkeypatch)
+                    without_waiting(monkeypatch)
+                    monkeypatch.setattr(Figure, "savefig", DRAW)
                     train(out, member, TOY, *SMALL)
                 done.touch()
         return out
