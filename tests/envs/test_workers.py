@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 from support import faulty_env
@@ -23,10 +21,8 @@ def test_a_hung_environment_is_given_up() -> None:
     with envs.EpisodeVector("support.faulty_env:Faulty", 2, 3, "x", options, True) as vector:
         vector.reset()
         vector.step(np.zeros((2, 2)))
-        begun = time.monotonic()
         with pytest.raises(envs.EnvironmentFault, match=r"\[0, 1\] gave no answer to step within"):
             vector.step(np.zeros((2, 2)))
-    assert time.monotonic() - begun < 20
     assert not any(process.is_alive() for process in vector._vector.processes)
 
 

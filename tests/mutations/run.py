@@ -569,7 +569,7 @@ MUTATIONS = [
         "analysis/aggregate.py",
         'values="value").dropna()',
         'values="value").ffill()',
-        "tests/analysis/test_runs.py::test_curves_of_one_two_and_three_seeds",
+        "tests/analysis/test_aggregate.py::test_curves_of_one_two_and_three_seeds",
     ),
     Mutation(
         "a grid's values do not reach its runs",
@@ -795,7 +795,7 @@ def make_copy(copy: Path) -> Path:
 
 
 def main(given: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description="do the tests notice faults?")
     parser.add_argument("words", nargs="*", help="parts of mutations' names; none: all of them")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="copies at a time")
     args = parser.parse_args(given)

@@ -31,8 +31,7 @@ def test_a_second_process_is_refused_and_told_of_the_first(tmp_path: Path) -> No
         "with locked(sys.argv[1]):\n    print('held', flush=True)\n    sys.stdin.read()"
     )
     command = [sys.executable, "-c", program, str(tmp_path)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, **pipes) as other:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None and other.stdout.readline() == b"held\n"
         with pytest.raises(ValueError, match=f"in use by process {other.pid} on"):
             with locked(tmp_path):

@@ -14,7 +14,6 @@ from support.agents import MEMBERS
 from support.short_runs import PHASES, SHALLOW, SHORT, SMALL, TOY, ToyRuns, train
 
 import mppi_zoo
-from mppi_zoo import envs
 from mppi_zoo.cli import main as run
 from mppi_zoo.config import gin_config as config
 from mppi_zoo.config.paths import gin_folder
@@ -97,21 +96,6 @@ def test_training_is_the_same_with_evaluation_off(tmp_path: Path, toy_run: ToyRu
     for name, tensors in agents[0].items():
         for key, tensor in tensors.items():
             assert torch.equal(tensor, agents[1][name][key]), (name, key)
-
-
-def test_a_run_loads_and_acts(tmp_path: Path) -> None:
-    folder = train(tmp_path / "run", "bmpc_equiv", "gym:Pendulum-v1", *SMALL)
-    controller = mppi_zoo.load(folder)
-    env = envs.make("gym:Pendulum-v1")
-    obs, _ = env.reset(seed=0)
-    for planner in (True, False):
-        action = controller.act(obs, planner=planner)
-        assert action.shape == (1,) and np.abs(action).max() <= 1
-    torque = controller.act(obs, native=True, planner=False)
-    np.testing.assert_allclose(torque, 2 * controller.act(obs, planner=False), rtol=1e-6)
-    controller.reset()
-    with pytest.raises(ValueError, match="4 numbers, the agent was trained on 3"):
-        controller.act(np.zeros(4))
 
 
 def test_operative_config_rebuilds_the_same_run(tmp_path: Path, toy_run: ToyRuns) -> None:
