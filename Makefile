@@ -113,7 +113,7 @@ notebooks: venv ## execute the notebooks in place
 
 .PHONY: test
 test: lint ## format check, lint, types, then all tests
-	$(ONE_THREAD) $(PY) -m pytest -n $(WORKERS) --maxprocesses 8 $(PYTEST_ARGS)
+	$(ONE_THREAD) $(PY) -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal $(PYTEST_ARGS)
 
 .PHONY: mutations
 mutations: venv ## seed single-line faults and check that a named test kills each
@@ -122,8 +122,12 @@ mutations: venv ## seed single-line faults and check that a named test kills eac
 .PHONY: soak
 soak: SOAK_ARGS ?= --kills 14 --steps 200 --eval-every 40
 soak: venv ## kill a short training again and again, and compare it with an undisturbed one
-	$(ONE_THREAD) $(PY) tests/system/soak/soak.py --num-envs 1 $(SOAK_ARGS)
-	$(ONE_THREAD) $(PY) tests/system/soak/soak.py --num-envs 4 $(SOAK_ARGS)
+	@$(MAKE) --no-print-directory -j 2 --output-sync=target SOAK_ARGS='$(SOAK_ARGS)' soak-1 soak-4
+
+# with so many environments; the two are single threads, side by side
+.PHONY: soak-1 soak-4
+soak-1 soak-4: soak-%: venv
+	$(ONE_THREAD) $(PY) tests/system/soak/soak.py --num-envs $* $(SOAK_ARGS)
 
 # 77: this machine cannot have a Slurm (no root, no apt-get), which is no fault; a message says so.
 .PHONY: slurm

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from support.short_runs import ToyRuns
 
 torch.set_num_threads(1)
 
@@ -23,6 +27,20 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("MPPI_ZOO_SHARED", ROOT.parent / "shared"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests first: workers that are done take over the quick ones, and all end together."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.fixture(scope="session")
+def toy_run(tmp_path_factory: pytest.TempPathFactory) -> ToyRuns:
+    """Short undisturbed runs, by the member's name; trained once for all tests and workers."""
+    from support.short_runs import ToyRuns  # here: it imports the whole package
+
+    base = tmp_path_factory.getbasetemp()  # of this worker, within the session's where it is one
+    return ToyRuns((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "toy_runs")
 
 
 @pytest.fixture(scope="session")

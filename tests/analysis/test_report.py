@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+import shutil
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from support.short_runs import ToyRuns
 
 from mppi_zoo.analysis import report
 from mppi_zoo.analysis.sections import number
-from mppi_zoo.cli import main as run
 
 LAPTOP = Path(__file__).resolve().parents[2] / "baselines" / "results" / "laptop"
 
@@ -63,10 +64,9 @@ def test_committed_results(tmp_path: Path) -> None:
     assert (tmp_path / "page" / "index.html").read_bytes() == first
 
 
-def test_one_run_with_diagnostics_and_video(tmp_path: Path, capsys) -> None:
+def test_one_run_with_diagnostics_and_video(tmp_path: Path, toy_run: ToyRuns, capsys) -> None:
     folder = tmp_path / "run"
-    small = ["--gin", "pompc_adaptive_fkl", "--gin", "debug", "--task", "toy:point", "--no-video"]
-    assert run.main([*small, "--quiet", "--out", str(folder)]) == 0
+    shutil.copytree(toy_run("pompc_adaptive_fkl"), folder)
     (folder / "videos").mkdir(exist_ok=True)
     (folder / "videos" / "evaluation_120.mp4").write_bytes(b"not really a film")
     (tmp_path / "junk").mkdir()

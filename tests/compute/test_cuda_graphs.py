@@ -13,7 +13,7 @@ import pytest
 import torch
 from support.agents import MEMBERS, build_execution, random_batch
 from support.graph_recorder import TapeRecorder
-from support.short_runs import SMALL, command
+from support.short_runs import SMALL, TOY, ToyRuns, command, without_waiting
 
 from mppi_zoo.agent.execution import Execution
 from mppi_zoo.cli import acceleration
@@ -155,34 +155,49 @@ def test_draws_are_never_recorded() -> None:
     assert recorded.count == 0 and "draws" in said[0]
 
 
+def loud(out: Path, option: str) -> list[str]:
+    """The arguments of :class:`ToyRuns`, with one option, not quiet."""
+    arguments = command(out, "bmpc_equiv", TOY, *SMALL, option)
+    arguments.remove("--quiet")
+    return arguments
+
+
+def test_a_cpu_has_no_graphs_and_goes_on_without(
+    tmp_path: Path,
+    toy_run: ToyRuns,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    without_waiting(monkeypatch)
+    assert run.main(loud(tmp_path / "run", "--graphs")) == 0
+    assert "no CUDA graphs on cpu: going on without them" in capsys.readouterr().out
+    eager = toy_run("bmpc_equiv") / "metrics.csv"
+    assert (tmp_path / "run" / "metrics.csv").read_text() == eager.read_text()
+
+
 @pytest.mark.parametrize("option", ["--compile", "--graphs"])
 def test_a_recorded_run_is_the_run(
     option: str,
     tmp_path: Path,
+    toy_run: ToyRuns,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """From the command line, as on a GPU; the compiler fails besides."""
-    monkeypatch.setattr("os.fsync", lambda descriptor: None)
+    without_waiting(monkeypatch)
 
     def no_compiler(*args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("no working C++ compiler")
 
     recorder = TapeRecorder()
-    eager = command(tmp_path / "eager", "bmpc_equiv", "toy:point", *SMALL)
-    eager.remove("--quiet")
-    assert run.main([*eager, "--graphs"]) == 0
-    assert "no CUDA graphs on cpu: going on without them" in capsys.readouterr().out
     with monkeypatch.context() as patch:
         patch.setattr(torch, "compile", no_compiler)
         patch.setattr(acceleration, "recorder_for", lambda device: recorder)
-        arguments = command(tmp_path / "run", "bmpc_equiv", "toy:point", *SMALL)
-        arguments.remove("--quiet")
-        assert run.main([*arguments, option]) == 0
+        assert run.main(loud(tmp_path / "run", option)) == 0
     said = capsys.readouterr().out
     assert ("torch.compile failed (no working C++ compiler)" in said) == (option == "--compile")
     assert "no CUDA graph" not in said
     # plan and update of the measurement, updates of pretraining and training, acting, evaluation
     assert recorder.recorded == 6
-    files = [(tmp_path / name / "metrics.csv").read_text() for name in ("eager", "run")]
-    assert files[0] == files[1]
+    eager = toy_run("bmpc_equiv") / "metrics.csv"
+    assert (tmp_path / "run" / "metrics.csv").read_text() == eager.read_text()

@@ -1,4 +1,4 @@
-"""What is refused before anything is written, and how memory is counted."""
+"""What is refused before anything is written."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from mppi_zoo.cli import main as run
-from mppi_zoo.compute import memory
 from mppi_zoo.config import validation
 
 SHORT = ["--gin", "tdmpc2_equiv", "--gin", "debug", "--task", "toy:point", "--quiet", "--no-video"]
@@ -40,25 +39,3 @@ def test_a_replay_beyond_the_memory_is_refused(tmp_path: Path, capsys, monkeypat
     assert run.main([*SHORT, "--out", str(tmp_path / "run")]) == 2
     assert "the replay of 241 rows needs" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
-
-
-def group(folder: Path, limit: str, used: int, cached: int) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "memory.max").write_text(limit)
-    (folder / "memory.current").write_text(str(used))
-    (folder / "memory.stat").write_text(f"anon 5\ninactive_file {cached}\n")
-
-
-def test_available_memory_heeds_every_control_group_above(tmp_path: Path) -> None:
-    own = tmp_path / "own"
-    own.write_text("0::/job/step\n")
-    root = tmp_path / "cgroup"
-    group(root / "job" / "step", "max\n", 50, 0)
-    free = memory.available(root, own)
-    assert free == pytest.approx(memory.available(tmp_path / "none", tmp_path / "none"), rel=0.2)
-    group(root / "job", "1000\n", 700, 200)
-    assert memory.available(root, own) == 500
-    group(root / "job" / "step", "800\n", 650, 50)
-    assert memory.available(root, own) == 200
-    group(root / "job" / "step", "600\n", 650, 0)
-    assert memory.available(root, own) == 0

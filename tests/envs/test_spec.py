@@ -14,6 +14,7 @@ from gymnasium import spaces
 from mppi_zoo import envs
 from mppi_zoo.core.types import EnvSpec, ObsEntry, ObsSpec
 from mppi_zoo.envs.gym import standardise
+from mppi_zoo.envs.options import EnvOptions
 from mppi_zoo.envs.spec import observation_spec
 
 BOX = spaces.Box(-1.0, 1.0, (2, 2), np.float64)
@@ -144,3 +145,29 @@ def test_refusals():
         ObsSpec((3,), "float32", (ObsEntry("obs", (2,)),))
     with pytest.raises(ValueError, match="expected different keys"):
         ObsSpec((4,), "float32", (ObsEntry("a", (2,)), ObsEntry("a", (2,))))
+
+
+def custom(name, **options) -> Any:
+    return envs.make(f"support.custom_envs:{name}", EnvOptions(**options))
+
+
+def test_missing_time_limit():
+    with pytest.raises(ValueError, match="EnvOptions.max_episode_steps"):
+        envs.spec_of(custom("NoLimit"))
+
+
+def test_spec_of_foreign_env():
+    with pytest.raises(TypeError, match="envs.make"):
+        envs.spec_of(gymnasium.make("Pendulum-v1"))
+
+
+def test_spec_of_a_wrapped_env():
+    wrapped = gymnasium.wrappers.RecordEpisodeStatistics(envs.make("toy:point"))
+    assert envs.spec_of(wrapped).episode_length == 25
+
+
+def test_episodic():
+    assert envs.spec_of(custom("Recorder")).episodic
+    assert not envs.spec_of(custom("Continuing")).episodic
+    assert envs.spec_of(custom("Continuing", episodic=True)).episodic
+    assert not envs.spec_of(envs.make("gym:Hopper-v5", EnvOptions(episodic=False))).episodic

@@ -1,14 +1,16 @@
 """Mutation check: do the tests notice when the algorithms are wrong?
 
-    python tests/mutations/run.py [part of a mutation's name ...]
+    python tests/mutations/run.py [--jobs 2] [part of a mutation's name ...]
 
 Each mutation is one fault, a line changed or moved, seeded into a copy of the package. The tests
-named for it must pass on the unchanged copy and fail on the faulty one. Exits with 1 where a fault
-survives and with 2 where the list does not fit the sources any more.
+named for it must pass on the unchanged copy and fail on the faulty one. ``--jobs`` copies are
+tested at a time, each by one process with one thread; as many as there are cores unless stated.
+Exits with 1 where a fault survives and with 2 where the list does not fit the sources any more.
 """
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import multiprocessing
 import os
@@ -17,12 +19,18 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from multiprocessing.connection import wait
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+Task = TypeVar("Task")
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("mppi_zoo", "gin", "studies", "baselines", "tests", "pyproject.toml", "setup.py")
 TIMEOUT = 120.0  # seconds a test may take
+PRELOADED = ("pytest", "hypothesis", "numpy", "gin", "gymnasium", "torch")
+PRELOADED += ("pandas", "matplotlib.figure", "mujoco")
 
 GOLDEN, AGREEMENT = "tests/conformance/test_goldens.py", "tests/conformance/test_agreement.py"
 RULES = "tests/conformance/test_update_rules.py"
@@ -123,14 +131,14 @@ MUTATIONS = [
         "core/noise.py",
         "mask = torch.full((size + 1,), 1 / (1 - rate), dtype=dtype, device=device)",
         "mask = torch.full((size + 1,), 1.0, dtype=dtype, device=device)",
-        "tests/networks/test_layers.py::test_dropout_values",
+        "tests/core/test_noise.py::test_dropout_values",
     ),
     Mutation(
         "one head may be drawn twice",
         "core/noise.py",
         "return uniform.argsort(-1)[:, :2]",
         "return (uniform * heads).long()[:, :2]",
-        "tests/networks/test_layers.py::test_pairs_are_two_different_heads",
+        "tests/core/test_noise.py::test_pairs_are_two_different_heads",
     ),
     Mutation(
         "target critics ten times too fast",
@@ -510,7 +518,7 @@ MUTATIONS = [
         "runs/row_log.py",
         "changed |= rest",
         "pass",
-        "tests/runs/test_checkpoint_store.py::test_a_log_restores_the_table_and_stays_small",
+        "tests/runs/test_row_log.py::test_a_log_restores_the_table_and_stays_small",
     ),
     Mutation(
         "checksums are not compared",
@@ -561,7 +569,7 @@ MUTATIONS = [
         "analysis/aggregate.py",
         'values="value").dropna()',
         'values="value").ffill()',
-        "tests/analysis/test_runs.py::test_curves_of_one_two_and_three_seeds",
+        "tests/analysis/test_aggregate.py::test_curves_of_one_two_and_three_seeds",
     ),
     Mutation(
         "a grid's values do not reach its runs",
@@ -596,14 +604,14 @@ MUTATIONS = [
         "runs/atomic.py",
         "if error.errno not in UNABLE:",
         "if True:",
-        "tests/system/test_faults.py::test_a_file_system_that_cannot_sync_folders",
+        "tests/runs/test_atomic.py::test_a_folder_that_cannot_be_synced_is_no_error",
     ),
     Mutation(
         "a scheduler's repeated signal kills a run",
         "runs/signals.py",
         "if name == self.received and now - self._when < SAME:",
         "if False:",
-        "tests/system/test_faults.py::test_a_repeated_signal_is_one_request",
+        "tests/runs/test_signals.py::test_a_repeated_signal_is_one_request",
     ),
     # --- the order of the rooms
     Mutation(
@@ -630,7 +638,7 @@ def shared_folder() -> str:
 
 def preload() -> None:
     """Import once what every test process needs; nothing of this repository."""
-    for module in ("pytest", "hypothesis", "numpy", "gin", "gymnasium", "torch"):
+    for module in PRELOADED:
         importlib.import_module(module)
     torch = importlib.import_module("torch")
     torch.set_num_threads(1)
@@ -664,23 +672,54 @@ def pytest_process(copy: Path, tests: list[str], log: Path) -> None:
     os._exit(code)
 
 
-def run_tests(copy: Path, tests: list[str]) -> Result:
-    """A forked child spares each run the imports, which take longer than the tests."""
-    log = copy / "pytest.log"
-    begun = time.perf_counter()
-    child = multiprocessing.get_context("fork").Process(
-        target=pytest_process, args=(copy, tests, log)
-    )
-    child.start()
-    child.join(TIMEOUT * len(tests))
-    output = log.read_text()
-    if child.is_alive():
-        child.kill()
-        child.join()
-        output += f"\nstopped after {TIMEOUT * len(tests):.0f} s"
-    code = child.exitcode if child.exitcode is not None else -1
-    skipped = re.search(r"\b\d+ skipped", output) is not None
-    return Result(code == 0 and not skipped, time.perf_counter() - begun, code, output)
+class Running:
+    """pytest on some tests in a copy; a forked child spares the imports, longer than most tests."""
+
+    def __init__(self, copy: Path, tests: list[str]) -> None:
+        self.log, self.limit = copy / "pytest.log", TIMEOUT * len(tests)
+        self.begun = time.perf_counter()
+        self.child = multiprocessing.get_context("fork").Process(
+            target=pytest_process, args=(copy, tests, self.log)
+        )
+        self.child.start()
+
+    def over(self) -> bool:
+        """Whether it ended, or took too long."""
+        return not self.child.is_alive() or time.perf_counter() - self.begun > self.limit
+
+    def result(self) -> Result:
+        """What came of it, once it is over; what goes on is stopped."""
+        seconds, stopped = time.perf_counter() - self.begun, self.child.is_alive()
+        if stopped:
+            self.child.kill()
+        self.child.join()
+        output = self.log.read_text() if self.log.exists() else ""
+        if stopped:
+            output += f"\nstopped after {self.limit:.0f} s"
+        code = self.child.exitcode if self.child.exitcode is not None else -1
+        skipped = re.search(r"\b\d+ skipped", output) is not None
+        return Result(code == 0 and not skipped, seconds, code, output)
+
+
+def side_by_side(
+    copies: list[Path],
+    tasks: Iterable[Task],
+    begin: Callable[[Path, Task], Running],
+    end: Callable[[Path, Task, Result], None],
+) -> None:
+    """Every task in one of the copies, as many at a time as there are copies."""
+    free, left = list(copies), deque(tasks)
+    active: list[tuple[Path, Task, Running]] = []
+    while left or active:
+        while left and free:
+            copy, task = free.pop(), left.popleft()
+            active.append((copy, task, begin(copy, task)))
+        sentinels: list[Any] = [running.child.sentinel for *_, running in active]
+        wait(sentinels, timeout=1.0)
+        for copy, task, running in [entry for entry in active if entry[2].over()]:
+            active.remove((copy, task, running))
+            end(copy, task, running.result())
+            free.append(copy)
 
 
 def does_not_fit(copy: Path, mutation: Mutation) -> str:
@@ -705,22 +744,38 @@ def outcome(result: Result) -> str:
     return "killed" if failed else "BROKEN"
 
 
-def mutate(copy: Path, chosen: list[Mutation]) -> list[tuple[Mutation, str, float]]:
-    rows = []
-    for mutation in chosen:
+def unchanged(copies: list[Path], tests: list[str]) -> list[Result]:
+    """All tests without a fault, dealt out to the copies."""
+    results: list[Result] = []
+    count = len(copies)
+    side_by_side(
+        copies,
+        [part for i in range(count) if (part := tests[i::count])],
+        Running,
+        lambda copy, part, result: results.append(result),
+    )
+    return results
+
+
+def mutate(copies: list[Path], chosen: list[Mutation]) -> list[tuple[Mutation, str, float]]:
+    """The verdict on each mutation, in the order of the list, and its seconds."""
+    rows: dict[str, tuple[Mutation, str, float]] = {}
+
+    def begin(copy: Path, mutation: Mutation) -> Running:
         path = copy / "mppi_zoo" / mutation.file
-        source = path.read_text()
-        path.write_text(source.replace(mutation.old, mutation.new))
-        try:
-            result = run_tests(copy, [mutation.test])
-        finally:
-            path.write_text(source)
+        path.write_text(path.read_text().replace(mutation.old, mutation.new))
+        return Running(copy, [mutation.test])
+
+    def end(copy: Path, mutation: Mutation, result: Result) -> None:
+        shutil.copyfile(ROOT / "mppi_zoo" / mutation.file, copy / "mppi_zoo" / mutation.file)
         verdict = outcome(result)
-        rows.append((mutation, verdict, result.seconds))
+        rows[mutation.name] = mutation, verdict, result.seconds
         print(f"{verdict:>8}  {result.seconds:5.1f} s  {mutation.name}", flush=True)
         if verdict == "BROKEN":
             print(result.output)
-    return rows
+
+    side_by_side(copies, chosen, begin, end)
+    return [rows[mutation.name] for mutation in chosen]
 
 
 def print_table(rows: list[tuple[Mutation, str, float]]) -> None:
@@ -735,33 +790,46 @@ def print_table(rows: list[tuple[Mutation, str, float]]) -> None:
         )
 
 
-def main(words: list[str]) -> int:
-    chosen = [m for m in MUTATIONS if not words or any(word in m.name for word in words)]
+def make_copy(copy: Path) -> Path:
+    """What the tests need of this repository."""
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            ignored = shutil.ignore_patterns("__pycache__", ".hypothesis")
+            shutil.copytree(source, copy / name, ignore=ignored)
+        else:
+            shutil.copy2(source, copy / name)
+    return copy
+
+
+def main(given: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="do the tests notice faults?")
+    parser.add_argument("words", nargs="*", help="parts of mutations' names; none: all of them")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="copies at a time")
+    args = parser.parse_args(given)
+    if args.jobs < 1:
+        parser.error(f"--jobs {args.jobs}: expected at least 1")
+    chosen = [m for m in MUTATIONS if not args.words or any(word in m.name for word in args.words)]
     if not chosen:
-        print(f"no mutation has {' or '.join(map(repr, words))} in its name", file=sys.stderr)
+        print(f"no mutation has {' or '.join(map(repr, args.words))} in its name", file=sys.stderr)
         return 2
     begun = time.perf_counter()
     preload()
     with tempfile.TemporaryDirectory(prefix="mutations-") as folder:
-        copy = Path(folder).resolve()
-        for name in COPIED:
-            source = ROOT / name
-            if source.is_dir():
-                ignored = shutil.ignore_patterns("__pycache__", ".hypothesis")
-                shutil.copytree(source, copy / name, ignore=ignored)
-            else:
-                shutil.copy2(source, copy / name)
-        misfits = [misfit for m in chosen if (misfit := does_not_fit(copy, m))]
+        count = min(args.jobs, len(chosen), 8)
+        copies = [make_copy(Path(folder).resolve() / str(number)) for number in range(count)]
+        misfits = [misfit for m in chosen if (misfit := does_not_fit(copies[0], m))]
         if misfits:
             print("\n".join(misfits), file=sys.stderr)
             return 2
         tests = sorted({mutation.test for mutation in chosen})
-        unchanged = run_tests(copy, tests)
-        if not unchanged.passed:
-            print("the tests do not all run and pass without a fault:\n" + unchanged.output)
-            return 2
-        print(f"{len(tests)} tests pass without a fault ({unchanged.seconds:.1f} s)", flush=True)
-        rows = mutate(copy, chosen)
+        for result in unchanged(copies, tests):
+            if not result.passed:
+                print("the tests do not all run and pass without a fault:\n" + result.output)
+                return 2
+        seconds = time.perf_counter() - begun
+        print(f"{len(tests)} tests pass without a fault ({seconds:.1f} s)", flush=True)
+        rows = mutate(copies, chosen)
     print_table(rows)
     failures = sum(verdict != "killed" for _, verdict, _ in rows)
     print(f"\n{len(rows) - failures} of {len(rows)} killed, {time.perf_counter() - begun:.0f} s")
@@ -769,4 +837,4 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

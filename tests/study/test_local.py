@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from mppi_zoo.cli import main as run
 from mppi_zoo.study import __main__ as program
 from mppi_zoo.study import journal
 from mppi_zoo.study.file import read_study
@@ -29,7 +30,8 @@ gin: [debug]
 seeds: [{seeds}]
 grid: {{KLObjective.lam: [0.1, "@Infinite()"]}}
 steps: {steps}
-params: [TrainingOptions.checkpoint_minutes=0.01, TrainingOptions.log_every=10, eval_every=40]
+params: [TrainingOptions.checkpoint_minutes=0.01, TrainingOptions.log_every=10, seed_steps=30,
+         eval_every=40, iterations=1, horizon=2]
 arguments: [--no-video, --quiet, --device=cpu]
 """
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -73,15 +75,22 @@ def metrics(out: Path) -> dict[str, bytes]:
     return {path.parent.name: path.read_bytes() for path in out.glob("runs/*/metrics.csv")}
 
 
+def undisturbed(definition: Path, out: Path) -> Path:
+    """The study's runs one after another within this process, which spares their startups."""
+    for planned in expand(read_study(definition)):
+        folder = out / "runs" / planned.name
+        assert run.main([*planned.arguments, "--out", str(folder)]) == 0
+    return out
+
+
 def checkpoints(out: Path) -> int:
     return len(list(out.glob("runs/*/state/*.json")))
 
 
 @pytest.mark.slow
 def test_a_study_killed_halfway_ends_as_an_undisturbed_one(tmp_path) -> None:
-    definition = write(tmp_path, steps=200)
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
-    assert program.main(command(definition, whole)) == 0
+    definition = write(tmp_path, steps=160)
+    whole, cut = undisturbed(definition, tmp_path / "whole"), tmp_path / "cut"
     launcher = begin(definition, cut)
     wait_for(lambda: checkpoints(cut) >= 2)
     everything = psutil.Process(launcher.pid).children(recursive=True)
@@ -94,16 +103,16 @@ def test_a_study_killed_halfway_ends_as_an_undisturbed_one(tmp_path) -> None:
     assert program.main(command(definition, cut)) == 0
     before = metrics(whole)
     assert len(before) == 2 and metrics(cut) == before
-    longer = write(tmp_path, steps=220)
+    longer = write(tmp_path, steps=170)
     assert program.main(command(longer, cut)) == 2  # another study
     assert program.main(command(longer, cut, "--force")) == 0
     for name, text in metrics(cut).items():
-        assert text.startswith(before[name]) and b"\n220,train," in text
+        assert text.startswith(before[name]) and b"\n170,train," in text
 
 
 @pytest.mark.slow
 def test_runs_that_outlive_their_launcher_are_left_to_end(tmp_path) -> None:
-    definition, out = write(tmp_path, steps=120), tmp_path / "study"
+    definition, out = write(tmp_path, steps=100), tmp_path / "study"
     launcher = begin(definition, out)
     wait_for(lambda: checkpoints(out) >= 2)
     launcher.kill()
@@ -171,8 +180,9 @@ def test_status_asks_slurm_once_for_all_runs(tmp_path, monkeypatch, capsys) -> N
     out = tmp_path / "study"
     out.mkdir()
     (out / "study.yaml").write_text(write(tmp_path).read_text())
-    for number, run in enumerate(expand(read_study(out / "study.yaml"))):
-        journal.note(out, run.name, journal.SUBMITTED, job=f"slurm:7_{number}", steps=run.steps)
+    for number, planned in enumerate(expand(read_study(out / "study.yaml"))):
+        job = f"slurm:7_{number}"
+        journal.note(out, planned.name, journal.SUBMITTED, job=job, steps=planned.steps)
     answers = [frozenset({"slurm:7_0", "slurm:7_1"})] * 2 + [frozenset()]
     left = iter(answers)
     monkeypatch.setattr("mppi_zoo.study.slurm.queue", lambda: next(left))
@@ -184,25 +194,37 @@ def test_status_asks_slurm_once_for_all_runs(tmp_path, monkeypatch, capsys) -> N
     assert "2 waiting" in capsys.readouterr().out and not list(left)
 
 
-SLOW = """
-import time
+# In a run's first process a step lasts longer than a segment; in later ones it takes no time.
+PAUSES = """
+import os, sys, time
 from mppi_zoo.envs.toy import Point
-class Slow(Point):
+class Pauses(Point):
+    left = 45  # steps of this process until then; those with which a run probes it do not matter
     def step(self, action):
-        time.sleep(0.06)
+        Pauses.left -= 1
+        if Pauses.left == 0 and "PAUSED" in os.environ:
+            run = sys.argv[sys.argv.index("--out") + 1]
+            try:
+                os.close(os.open(os.path.join(os.environ["PAUSED"], os.path.basename(run)),
+                                 os.O_CREAT | os.O_EXCL))
+                time.sleep(5)
+            except FileExistsError:
+                pass
         return super().step(action)
 """
 
 
 @pytest.mark.slow
 def test_segments_let_all_runs_take_turns(tmp_path, monkeypatch) -> None:
-    (tmp_path / "slow.py").write_text(SLOW)
+    (tmp_path / "pauses.py").write_text(PAUSES)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
-    definition = write(tmp_path, steps=100)  # 6 s at least, so that 4 s are too few
-    text = definition.read_text().replace("toy:point", "slow:Slow")
+    monkeypatch.syspath_prepend(tmp_path)
+    definition = write(tmp_path, steps=60)
+    text = definition.read_text().replace("toy:point", "pauses:Pauses")
     definition.write_text(text.replace("eval_every=40", "eval_every=0"))
-    whole, out = tmp_path / "whole", tmp_path / "study"
-    assert program.main(command(definition, whole)) == 0
+    whole, out = undisturbed(definition, tmp_path / "whole"), tmp_path / "study"
+    (tmp_path / "paused").mkdir()
+    monkeypatch.setenv("PAUSED", str(tmp_path / "paused"))
     segments = ["--segment-minutes", str(4 / 60), "--parallel", "1"]
     assert program.main(command(definition, out, *segments)) == 0
     events = [json.loads(line) for path in out.glob("journal/*") for line in path.open()]

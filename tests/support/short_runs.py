@@ -6,16 +6,24 @@ import itertools
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
+from matplotlib.figure import Figure
 
 from mppi_zoo.cli import main as run
 from mppi_zoo.training.checkpointing import Checkpointer
 from mppi_zoo.training.trainer import Trainer
 
+DRAW = Figure.savefig
 SHORT = ["--gin", "debug", "--no-video", "--quiet"]
 # By `steady_clock`, whose seconds are calls: a checkpoint about every sixth unit of training.
 OFTEN = ["--param", "TrainingOptions.checkpoint_minutes=0.1"]
 EVERY_UNIT = ["--param", "TrainingOptions.checkpoint_minutes=1e-9"]
-SMALL = ["--steps", "64", "--param", "seed_steps=32", "--param", "eval_every=32", *OFTEN]
+# 32 random steps, as many updates of pretraining, 32 steps with one update each, two evaluations.
+PHASES = ["--steps", "64", "--param", "seed_steps=32", "--param", "eval_every=32"]
+# No behaviour under test depends on these two; plans and updates take half as long.
+SHALLOW = ["--param", "iterations=1", "--param", "horizon=2"]
+SMALL = [*PHASES, *SHALLOW, *OFTEN]
+TOY = "toy:point-terminating"
 
 
 class Crash(BaseException):
@@ -26,6 +34,48 @@ def command(out: Path, member: str, task: str, *extra: str) -> list[str]:
     """Arguments of a run in ``out``."""
     log = ["--param", "TrainingOptions.log_every=10"]
     return ["--gin", member, *SHORT, *log, "--task", task, "--out", str(out), *extra]
+
+
+def train(out: Path, member: str, task: str, *extra: str) -> Path:
+    """A short run in ``out``, to its end."""
+    assert run.main(command(out, member, task, *extra)) == 0
+    return out
+
+
+def without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs do not wait for the disk, draw no plots, and count calls instead of seconds.
+
+    A process's files are there for the next one without fsync; only a machine that dies needs it.
+    """
+    monkeypatch.setattr("os.fsync", lambda descriptor: None)
+    monkeypatch.setattr(Figure, "savefig", lambda *args, **keywords: None)
+    steady_clock(monkeypatch)
+
+
+class ToyRuns:
+    """Runs of members on :data:`TOY` that nothing disturbs, each trained once for all tests.
+
+    Tests read these folders and never write to them.
+
+    Args:
+        folder: shared by all processes of one test session.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(self, member: str) -> Path:
+        """The folder of the member's run; another worker that trains it is waited for."""
+        out, done = self.folder / member, self.folder / f"{member}.done"
+        self.folder.mkdir(exist_ok=True)
+        with FileLock(self.folder / f"{member}.lock"):
+            if not done.exists():
+                with pytest.MonkeyPatch.context() as monkeypatch:
+                    without_waiting(monkeypatch)
+                    monkeypatch.setattr(Figure, "savefig", DRAW)
+                    train(out, member, TOY, *SMALL)
+                done.touch()
+        return out
 
 
 def resume(out: Path, *extra: str) -> int:

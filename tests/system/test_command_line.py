@@ -11,22 +11,13 @@ import pandas as pd
 import pytest
 import torch
 from support.agents import MEMBERS
+from support.short_runs import PHASES, SHALLOW, SHORT, SMALL, TOY, ToyRuns, train
 
 import mppi_zoo
-from mppi_zoo import envs
 from mppi_zoo.cli import main as run
 from mppi_zoo.config import gin_config as config
 from mppi_zoo.config.paths import gin_folder
 from mppi_zoo.runs import folder as run_folder
-
-SHORT = ["--gin", "debug", "--no-video", "--quiet"]
-
-
-def train(out: Path, member: str, task: str, *extra: str) -> Path:
-    """A run of seconds in ``out``."""
-    arguments = ["--gin", member, *SHORT, "--task", task, "--out", str(out), *extra]
-    assert run.main(arguments) == 0
-    return out
 
 
 def rows(folder: Path, split: str) -> pd.DataFrame:
@@ -35,8 +26,8 @@ def rows(folder: Path, split: str) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("member", MEMBERS)
-def test_every_member_trains_on_the_toy(tmp_path: Path, member: str) -> None:
-    folder = train(tmp_path / "run", member, "toy:point", "--param", "TrainingOptions.log_every=10")
+def test_every_member_trains_on_the_toy(toy_run: ToyRuns, member: str) -> None:
+    folder = toy_run(member)
     for name in ("config.gin", "run.json", "timing.csv", "learning_curve.png"):
         assert (folder / name).stat().st_size > 0
     assert {"last.pt", "best.pt"} <= {f.name for f in (folder / "checkpoints").iterdir()}
@@ -46,24 +37,25 @@ def test_every_member_trains_on_the_toy(tmp_path: Path, member: str) -> None:
     assert {"model_loss", "policy_loss", "episode_return"} <= set(losses["metric"])
 
 
+# About 24 random steps, then as many updates of pretraining, then 8 steps with an update each.
+NO_EVALUATION = ("--param", "seed_steps=24", "--param", "eval_every=0", *SHALLOW)
 TASKS = {
-    "dmc:walker-walk": ("--steps", "70"),
-    "gym:Pendulum-v1": ("--steps", "70"),
-    "gym:Hopper-v5": ("--num-envs", "3", "--steps", "90"),
+    "dmc:walker-walk": ("--steps", "32"),
+    "gym:Pendulum-v1": ("--steps", "32"),
+    "gym:Hopper-v5": ("--num-envs", "3", "--steps", "48"),
 }
 
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("member", MEMBERS)
 def test_every_member_trains_on_dmc_and_gym(tmp_path: Path, member: str, task: str) -> None:
-    options = ("--param", "eval_every=0", "--param", "TrainingOptions.log_every=10")
-    folder = train(tmp_path / "run", member, task, *TASKS[task], *options)
+    folder = train(tmp_path / "run", member, task, *TASKS[task], *NO_EVALUATION)
     table = rows(folder, "train")
     assert np.isfinite(table["value"]).all() and "policy_loss" in set(table["metric"])
 
 
 def test_the_widest_dmc_task(tmp_path: Path) -> None:
-    options = ("--steps", "64", "--param", "eval_every=0")
+    options = ("--steps", "28", *NO_EVALUATION)
     folder = train(tmp_path / "run", "pompc_adaptive_fkl", "dmc:dog-run", *options)
     spec = run_folder.read(folder)["spec"]
     assert (spec["obs_dim"], spec["action_dim"], spec["episode_length"]) == (223, 38, 500)
@@ -71,7 +63,7 @@ def test_the_widest_dmc_task(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("member", ["bmpc_equiv", "pompc_adaptive_fkl"])
 def test_humanoid_bench(tmp_path: Path, member: str) -> None:
-    options = ("--gin", "env/humanoid_bench", *SHORT, "--steps", "70", "--seed", "3")
+    options = ("--gin", "env/humanoid_bench", *SHORT, *PHASES, *SHALLOW, "--seed", "3")
     folder = tmp_path / "run"
     assert run.main(["--gin", member, *options, "--out", str(folder)]) == 0
     record = run_folder.read(folder)
@@ -83,22 +75,18 @@ def test_humanoid_bench(tmp_path: Path, member: str) -> None:
 
 @pytest.mark.parametrize("num_envs", [1, 3])
 def test_same_seed_same_metrics(tmp_path: Path, num_envs: int) -> None:
-    extra = ("--num-envs", str(num_envs), "--param", "TrainingOptions.log_every=7")
+    extra = (*SMALL, "--num-envs", str(num_envs), "--param", "TrainingOptions.log_every=7")
     first, second = (
-        train(tmp_path / name, "pompc_adaptive_fkl", "toy:point-terminating", *extra)
-        for name in ("first", "second")
+        train(tmp_path / name, "pompc_adaptive_fkl", TOY, *extra) for name in ("first", "second")
     )
     assert (first / "metrics.csv").read_text() == (second / "metrics.csv").read_text()
-    other = train(
-        tmp_path / "other", "pompc_adaptive_fkl", "toy:point-terminating", *extra, "--seed", "2"
-    )
+    other = train(tmp_path / "other", "pompc_adaptive_fkl", TOY, *extra, "--seed", "2")
     assert (first / "metrics.csv").read_text() != (other / "metrics.csv").read_text()
 
 
-def test_training_is_the_same_with_evaluation_off(tmp_path: Path) -> None:
-    extra = ("--param", "TrainingOptions.log_every=10")
-    with_eval = train(tmp_path / "on", "bmpc_equiv", "toy:point", *extra)
-    without = train(tmp_path / "off", "bmpc_equiv", "toy:point", *extra, "--param", "eval_every=0")
+def test_training_is_the_same_with_evaluation_off(tmp_path: Path, toy_run: ToyRuns) -> None:
+    with_eval = toy_run("bmpc_equiv")
+    without = train(tmp_path / "off", "bmpc_equiv", TOY, *SMALL, "--param", "eval_every=0")
     assert len(rows(with_eval, "eval")) and not len(rows(without, "eval"))
     pd.testing.assert_frame_equal(rows(with_eval, "train"), rows(without, "train"))
     agents = [
@@ -110,23 +98,8 @@ def test_training_is_the_same_with_evaluation_off(tmp_path: Path) -> None:
             assert torch.equal(tensor, agents[1][name][key]), (name, key)
 
 
-def test_a_run_loads_and_acts(tmp_path: Path) -> None:
-    folder = train(tmp_path / "run", "bmpc_equiv", "gym:Pendulum-v1", "--steps", "64")
-    controller = mppi_zoo.load(folder)
-    env = envs.make("gym:Pendulum-v1")
-    obs, _ = env.reset(seed=0)
-    for planner in (True, False):
-        action = controller.act(obs, planner=planner)
-        assert action.shape == (1,) and np.abs(action).max() <= 1
-    torque = controller.act(obs, native=True, planner=False)
-    np.testing.assert_allclose(torque, 2 * controller.act(obs, planner=False), rtol=1e-6)
-    controller.reset()
-    with pytest.raises(ValueError, match="4 numbers, the agent was trained on 3"):
-        controller.act(np.zeros(4))
-
-
-def test_operative_config_rebuilds_the_same_run(tmp_path: Path) -> None:
-    first = train(tmp_path / "first", "pompc_kl_budget", "toy:point")
+def test_operative_config_rebuilds_the_same_run(tmp_path: Path, toy_run: ToyRuns) -> None:
+    first = toy_run("pompc_kl_budget")
     arguments = ["--gin", str(first / "config.gin"), "--no-video", "--quiet"]
     assert run.main([*arguments, "--out", str(tmp_path / "second")]) == 0
     assert (first / "metrics.csv").read_text() == (tmp_path / "second/metrics.csv").read_text()
@@ -178,14 +151,15 @@ def test_errors_name_the_offender_and_leave_no_folder(
 
 def test_parts_from_outside_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my_parts.py").write_text(
-        "import gin\nfrom mppi_zoo.prior import PlannerPrior\n\n"
+        "import gin\nfrom mppi_zoo.objective.prior import PlannerPrior\n\n"
         "@gin.register\nclass MyPrior(PlannerPrior):\n    pass\n"
     )
     monkeypatch.chdir(tmp_path)
     folder = train(
         tmp_path / "run",
         "pompc_replay",
-        "toy:point",
+        TOY,
+        *SMALL,
         "--import",
         "my_parts",
         "--param",

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
-import platform
 import resource
+import shutil
 import signal
 import stat
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -17,32 +16,41 @@ import numpy as np
 import pytest
 import torch
 from support import faulty_env
-from support.short_runs import OFTEN, SMALL, Crash, at_call, command, crash, resume, steady_clock
+from support.file_systems import without_locks
+from support.short_runs import (
+    OFTEN,
+    SMALL,
+    TOY,
+    Crash,
+    ToyRuns,
+    at_call,
+    command,
+    crash,
+    resume,
+    without_waiting,
+)
 from system.soak.compare import differences
 
 from mppi_zoo import envs
 from mppi_zoo.cli import main as run
 from mppi_zoo.cli.session import DONE, FAULT, REFUSED, STOPPED
 from mppi_zoo.runs.checkpoint_store import CheckpointStore
-from mppi_zoo.runs.lock import LOCK_FILE, OWNER_FILE, in_use, locked
+from mppi_zoo.runs.lock import LOCK_FILE, OWNER_FILE, locked
 from mppi_zoo.training.evaluation import Evaluator
 
-MEMBER, TASK = "pompc_adaptive_fkl", "toy:point-terminating"
+MEMBER, TASK = "pompc_adaptive_fkl", TOY
 
 
 @pytest.fixture(autouse=True)
 def no_fault_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.fsync", lambda descriptor: None)
-    steady_clock(monkeypatch)
+    without_waiting(monkeypatch)
     faulty_env.set_fault("")
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def whole(toy_run: ToyRuns) -> Path:
     """The run that nothing disturbs."""
-    out = tmp_path_factory.mktemp("whole") / "run"
-    assert run.main(command(out, MEMBER, TASK, *SMALL)) == DONE
-    return out
+    return toy_run(MEMBER)
 
 
 def cut(out: Path, monkeypatch: pytest.MonkeyPatch, calls: int = 12) -> None:
@@ -51,6 +59,22 @@ def cut(out: Path, monkeypatch: pytest.MonkeyPatch, calls: int = 12) -> None:
         at_call(patch, "advance", calls, crash)
         with pytest.raises(Crash):
             run.main(command(out, MEMBER, TASK, *SMALL))
+
+
+@pytest.fixture(scope="module")
+def crashed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What :func:`cut` leaves; only copies of it are touched."""
+    out = tmp_path_factory.mktemp("crashed") / "run"
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        without_waiting(monkeypatch)
+        cut(out, monkeypatch)
+    return out
+
+
+@pytest.fixture
+def cut_run(crashed: Path, tmp_path: Path) -> Path:
+    """A run of one's own that crashed in training and has several checkpoints."""
+    return Path(shutil.copytree(crashed, tmp_path / "run"))
 
 
 def newest(out: Path) -> int:
@@ -85,28 +109,6 @@ def test_a_faulty_environment_is_named(kind: str, message: str, asynchronous: bo
     assert message in str(caught.value) and "step 1 " in str(caught.value)
     assert any(f"environment {i}" in str(caught.value) for i in range(2))
     assert any(f"seed {seed}" in str(caught.value) for seed in seeds)
-
-
-def test_a_hung_environment_is_given_up() -> None:
-    faulty_env.set_fault("hangs", after=1)
-    options = envs.EnvOptions(time_out=1.0)
-    with envs.EpisodeVector("support.faulty_env:Faulty", 2, 3, "x", options, True) as vector:
-        vector.reset()
-        vector.step(np.zeros((2, 2)))
-        begun = time.monotonic()
-        with pytest.raises(envs.EnvironmentFault, match=r"\[0, 1\] gave no answer to step within"):
-            vector.step(np.zeros((2, 2)))
-    assert time.monotonic() - begun < 20
-    assert not any(process.is_alive() for process in vector._vector.processes)
-
-
-def test_a_dead_worker_is_named() -> None:
-    faulty_env.set_fault("dies", after=1)
-    with envs.EpisodeVector("support.faulty_env:Faulty", 2, 3, "x", asynchronous=True) as vector:
-        vector.reset()
-        vector.step(np.zeros((2, 2)))
-        with pytest.raises(envs.EnvironmentFault, match=r"\[0, 1\] died.*exit codes \[-9, -9\]"):
-            vector.step(np.zeros((2, 2)))
 
 
 def test_a_run_goes_on_after_the_environment_is_mended(
@@ -187,7 +189,7 @@ def test_a_bad_update_is_reported_with_its_batch(
     (kept,) = (out / "faults").iterdir()
     assert str(kept) in said and "model_loss = nan" in said and "|reward| up to" in said
     content = torch.load(kept, weights_only=True)
-    assert content["batch"]["obs"].shape == (4, 16, 2) and content["step"] == 32
+    assert content["batch"]["obs"].shape == (3, 16, 2) and content["step"] == 32
     assert not np.isfinite(content["metrics"]["model_loss"])
 
 
@@ -246,11 +248,8 @@ def test_a_read_only_folder(small_disk: Path, capsys: pytest.CaptureFixture[str]
     assert "Read-only file system" in capsys.readouterr().err
 
 
-def test_two_processes_on_one_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    out = tmp_path / "run"
-    cut(out, monkeypatch)
+def test_two_processes_on_one_run(cut_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = cut_run
     before = sorted((out / "state").iterdir())
     with locked(out):
         assert resume(out) == REFUSED
@@ -275,13 +274,6 @@ def test_a_file_system_that_cannot_sync_folders(
     assert differences(whole, out) == []
 
 
-def without_locks(monkeypatch: pytest.MonkeyPatch, answer: int) -> None:
-    def flock(descriptor: int, operation: int) -> None:
-        raise OSError(answer, os.strerror(answer))
-
-    monkeypatch.setattr("fcntl.flock", flock)
-
-
 @pytest.mark.parametrize("answer", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
 def test_a_file_system_without_locks(
     answer: int,
@@ -301,32 +293,11 @@ def test_a_file_system_without_locks(
     assert differences(whole, out) == []
 
 
-def test_without_locks_a_folder_is_in_use_while_its_owner_lives(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    without_locks(monkeypatch, errno.ENOSYS)
-    owner = tmp_path / OWNER_FILE
-    assert not in_use(tmp_path)
-    with locked(tmp_path) as warning:
-        assert warning and in_use(tmp_path)
-        os.utime(owner, (1e9, 1e9))  # written before this process began: by another of its number
-        assert not in_use(tmp_path)
-        ended = subprocess.Popen([sys.executable, "-c", ""])
-        ended.wait()
-        for text in (f"process {ended.pid} on {platform.node()}", "process 1 on elsewhere", ""):
-            owner.write_text(text)
-            assert not in_use(tmp_path)
-    assert not in_use(tmp_path)
-
-
 # --- what a crash leaves -------------------------------------------------------------------------
 
 
-def test_a_truncated_line_is_dropped(
-    tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    out = tmp_path / "run"
-    cut(out, monkeypatch)
+def test_a_truncated_line_is_dropped(cut_run: Path, whole: Path) -> None:
+    out = cut_run
     for name in ("metrics.csv", "timing.csv"):
         with (out / name).open("a") as file:
             file.write("44,train,mod")
@@ -349,10 +320,9 @@ DAMAGES = {
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_checkpoint_is_refused_and_the_one_before_used(
-    tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+    cut_run: Path, whole: Path, damage: str
 ) -> None:
-    out = tmp_path / "run"
-    cut(out, monkeypatch)
+    out = cut_run
     spoil, reason = DAMAGES[damage]
     last = max((out / "state").glob("*.json"))
     spoil(last.with_suffix(".pt"))
@@ -381,10 +351,9 @@ def test_a_checkpoint_whose_metrics_were_lost_is_refused(
 
 
 def test_without_a_good_checkpoint_nothing_is_touched(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    cut_run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = tmp_path / "run"
-    cut(out, monkeypatch)
+    out = cut_run
     manifests = sorted((out / "state").glob("*.json"))
     for path in manifests:
         path.write_text('{"format": "of another program"}')
@@ -439,29 +408,6 @@ def test_a_signal_within_an_evaluation_abandons_it(
     assert differences(whole, out) == []
 
 
-def test_a_repeated_signal_is_one_request() -> None:
-    program = (
-        "import signal, time\nfrom mppi_zoo import signals\n"
-        "with signals.StopSignals() as stop:\n"
-        "    signal.raise_signal(signal.SIGTERM)\n    signal.raise_signal(signal.SIGTERM)\n"
-        "    print(stop.received, flush=True)\n    signals.SAME = 0.0\n    time.sleep(0.01)\n"
-        "    signal.raise_signal(signal.SIGTERM)\nprint('not reached')"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.returncode == 128 + signal.SIGTERM and done.stdout == "SIGTERM\n"
-
-
-def test_a_second_signal_stops_at_once() -> None:
-    code = (
-        "import signal\nfrom mppi_zoo.signals import StopSignals\n"
-        "with StopSignals():\n    signal.raise_signal(signal.SIGTERM)\n"
-        "    signal.raise_signal(signal.SIGINT)\nprint('not reached')"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 128 + signal.SIGINT and done.stdout == ""
-    assert "SIGTERM: stopping after this step" in done.stderr
-
-
 def test_clock_jumps_change_nothing(
     tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -474,10 +420,9 @@ def test_clock_jumps_change_nothing(
 
 
 def test_a_changed_configuration_is_shown_and_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    cut_run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = tmp_path / "run"
-    cut(out, monkeypatch)
+    out = cut_run
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     assert resume(out, "--param", "KLObjective.lam=0.5") == REFUSED
     said = capsys.readouterr().err

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 import torch
 from support.agents import build, random_batch
+from support.short_runs import SMALL, ToyRuns, train, without_waiting
 
 from mppi_zoo.agent.execution import Execution
-from mppi_zoo.cli import main as run
 from mppi_zoo.core.types import EnvSpec, Gaussian
 from mppi_zoo.planning.mppi import MPPIPlanner
 from mppi_zoo.training.diagnostics import (
@@ -28,13 +28,6 @@ from mppi_zoo.training.evaluation import Episodes
 SPEC = EnvSpec(obs_dim=5, action_dim=3, episode_length=50)
 
 
-def train(out: Path, member: str, *extra: str) -> Path:
-    arguments = ["--gin", member, "--gin", "debug", "--task", "toy:point", "--no-video", "--quiet"]
-    log = ["--param", "TrainingOptions.log_every=10"]
-    assert run.main([*arguments, *log, "--out", str(out), *extra]) == 0
-    return out
-
-
 def generator() -> torch.Generator:
     return torch.Generator().manual_seed(3)
 
@@ -46,9 +39,10 @@ def test_training_is_the_same_without(
     # the fresh planner draws inside the agent: the case in which looking could shift training
     extra = ("--param", "POMPCAgent.prior=@FreshPlannerPrior") if fresh else ()
     member = "pompc_replay" if fresh else "pompc_adaptive_fkl"
-    measured = train(tmp_path / "with", member, *extra)
+    without_waiting(monkeypatch)
+    measured = train(tmp_path / "with", member, "toy:point", *SMALL, *extra)
     monkeypatch.setattr(Diagnostics, "metrics", lambda *_: {})
-    plain = train(tmp_path / "without", member, *extra)
+    plain = train(tmp_path / "without", member, "toy:point", *SMALL, *extra)
     tables = [pd.read_csv(folder / "metrics.csv") for folder in (measured, plain)]
     # before the first plan is stored, the episodes' metrics alone
     assert (tables[0]["split"] == "diagnostic").sum() == 4 + 14
@@ -140,8 +134,8 @@ def test_a_time_limit_is_no_end() -> None:
     assert found["overestimation"] == pytest.approx(0, abs=1e-9)
 
 
-def test_uniform_prior_has_no_kl_and_sizes_are_checked(tmp_path: Path) -> None:
-    table = pd.read_csv(train(tmp_path / "run", "tdmpc2_equiv") / "metrics.csv")
+def test_uniform_prior_has_no_kl_and_sizes_are_checked(toy_run: ToyRuns) -> None:
+    table = pd.read_csv(toy_run("tdmpc2_equiv") / "metrics.csv")
     names = set(table.loc[table["split"] == "diagnostic", "metric"])
     assert "kl_to_planner" in names and "kl_to_prior" not in names
     with pytest.raises(ValueError, match="groups 300"):

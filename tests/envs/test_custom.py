@@ -1,0 +1,36 @@
+"""Environments from a user's own modules."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+
+from mppi_zoo import envs
+
+MODULE = "support.custom_envs"
+
+
+def test_module_that_fails_to_import(tmp_path, monkeypatch):
+    (tmp_path / "broken_env.py").write_text("import a_missing_dependency\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ImportError, match="'broken_env' failed.*a_missing_dependency"):
+        envs.make("broken_env:Env")
+
+
+def test_module_in_current_directory(tmp_path, monkeypatch):
+    source = "from mppi_zoo.envs.toy import Point\ndef build(): return Point(episode_steps=7)\n"
+    (tmp_path / "local_env_module.py").write_text(source)
+    monkeypatch.chdir(tmp_path)
+    before = list(sys.path)
+    assert envs.spec_of(envs.make("local_env_module:build")).episode_length == 7
+    assert sys.path == before
+
+
+def test_rendering_of_a_custom_env():
+    env: Any = envs.make(f"{MODULE}:Recorder", render=True)
+    env.reset(seed=0)
+    assert env.render().shape == (4, 4, 3)
+    with pytest.raises(ValueError, match="render_mode"):
+        envs.make(f"{MODULE}:OddBounds", render=True)
