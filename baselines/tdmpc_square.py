@@ -3,7 +3,7 @@
 TD-MPC2 whose policy is held near what the planner did when the data were collected: the actor
 mode "residual" of the release. Its other modes are here too: "sac" (no constraint), "awac",
 "bc_sac" and "bc". A plain reference to read and to test against; nothing here is tuned for speed.
-"Spec" in the comments is this project's algorithms specification.
+The mathematics is that of docs/method.md.
 
 Shapes: time comes first and scalars carry no trailing 1. H horizon, B batch, N candidate plans,
 P of them from the policy, K elites, O observation, A action. Every random draw can be handed in
@@ -68,7 +68,7 @@ class Config:
 
 
 def discount_of(episode_length: int) -> float:
-    """The heuristic of spec section 1: longer episodes get a longer effective horizon."""
+    """Longer episodes get a longer effective horizon (docs/method.md, section 1)."""
     fifth = episode_length / 5
     return min(max((fifth - 1) / fifth, 0.95), 0.995)
 
@@ -79,7 +79,7 @@ def draw(noise: Draws | None, name: str, sample: Callable[[], Tensor]) -> Tensor
     return sample() if given is None else given
 
 
-# ------------------------------------------------------------------ networks (spec section 2)
+# ------------------------------------------------------------- networks (docs/method.md, section 2)
 
 
 def simnorm(x: Tensor) -> Tensor:
@@ -135,7 +135,7 @@ def initialise(module: nn.Module) -> None:
         nn.init.zeros_(module.bias)
 
 
-# -------------------------------------------------- scalars as two-hot classes (spec section 2)
+# ------------------------------------------- scalars as two-hot classes (docs/method.md, section 2)
 
 
 def symlog(x: Tensor) -> Tensor:
@@ -165,7 +165,7 @@ def cross_entropy(logits: Tensor, scalar: Tensor) -> Tensor:
     return -(two_hot(scalar) * logits.log_softmax(-1)).sum(-1)
 
 
-# ------------------------------------------------- policy and running scale (spec sections 3, 5)
+# ----------------------------------------- policy and running scale (docs/method.md, sections 3, 5)
 
 
 class PolicySample(NamedTuple):
@@ -309,7 +309,7 @@ class TDMPCSquare:
         p = self.config.dropout
         return draw(noise, name, lambda: (torch.rand(shape) >= p).to(self.dtype) / (1 - p))
 
-    # ---- planning: MPPI in latent space (spec section 4)
+    # ---- planning: MPPI in latent space (docs/method.md, section 4)
 
     def estimate_value(self, z: Tensor, actions: Tensor, heads: Tensor, eps: Tensor) -> Tensor:
         """Return of N action sequences [H, N, A] under the model, closed by the online critics."""
@@ -386,7 +386,7 @@ class TDMPCSquare:
             action = mu + std[0] * draw(noise, "eps_action", normal(c.action_dim))
         return Plan(action.clamp(-1, 1), mu, std[0], mean, trace)
 
-    # ---- learning (spec sections 2 and 5)
+    # ---- learning (docs/method.md, sections 2 and 5)
 
     @torch.no_grad()
     def td_targets(self, batch: Batch, next_z: Tensor, noise: Draws | None) -> Tensor:
@@ -522,7 +522,7 @@ class TDMPCSquare:
         return info
 
 
-# --------------------------------------------------------- replay and training (spec section 6)
+# -------------------------------------------------- replay and training (docs/method.md, section 6)
 
 
 class Replay:

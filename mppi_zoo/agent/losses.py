@@ -39,8 +39,9 @@ class LossTerm(Protocol):
 
 @gin.register
 class ModelLoss:
-    """The model's and critics' joint loss: named terms, each with a weight (docs/method.md, 2).
+    """The model's and critics' joint loss: named terms, each with a weight.
 
+    The terms are those of docs/method.md, section 2.
     The world model names its terms itself (consistency, reward, termination) and so may add
     others; the critics' term is called value; ``terms`` brings those of neither.
 

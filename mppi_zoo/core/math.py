@@ -17,7 +17,7 @@ HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
 def symlog(x: Tensor) -> Tensor:
-    """sign(x) ln(1 + |x|), elementwise (spec section 2)."""
+    """sign(x) ln(1 + |x|), elementwise (docs/method.md, section 2)."""
     return torch.sign(x) * torch.log1p(torch.abs(x))
 
 
@@ -34,7 +34,7 @@ def temporal_weights(rho: float, count: int, like: Tensor) -> Tensor:
 def discount_factor(
     episode_length: int, low: float = 0.95, high: float = 0.995, denominator: float = 5.0
 ) -> float:
-    """Discount from the episode length in agent steps (spec section 1).
+    """Discount from the episode length in agent steps (docs/method.md, section 1).
 
     clip((T/5 - 1)/(T/5), 0.95, 0.995): an effective horizon of a fifth of the episode.
     """

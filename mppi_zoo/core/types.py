@@ -20,7 +20,7 @@ Z      latent state
 M      width of a hidden layer
 =====  ==================================================================================
 
-Source of the notation: algorithms specification, section 1.
+Source of the notation: docs/method.md, section 1.
 """
 
 from __future__ import annotations
@@ -157,7 +157,8 @@ class Gaussian(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One model step. ``discount`` is gamma * alive, alive in {0, 1} (hard cut, spec section 4)."""
+    """One model step. ``discount`` is gamma * alive, alive in {0, 1}: a hard cut
+    (docs/method.md, section 4)."""
 
     z: Tensor  # [..., Z]
     reward: Tensor  # [...]
@@ -177,7 +178,7 @@ class Batch(NamedTuple):
 
 
 class UpdateNoise(NamedTuple):
-    """Every random draw of one update (spec sections 2 to 5).
+    """Every random draw of one update (docs/method.md, sections 2 to 5).
 
     ``value_keep`` and ``policy_keep`` are multiplicative dropout masks of the critics' first
     hidden layer (0 or 1/(1 - rate)); None means no dropout.
@@ -196,7 +197,8 @@ class UpdateNoise(NamedTuple):
 
 
 class PolicySample(NamedTuple):
-    """A reparameterised draw from a policy head, with all that the objectives read (section 3)."""
+    """A reparameterised draw from a policy head, with all that the objectives read
+    (docs/method.md, section 3)."""
 
     action: Tensor  # [..., A] in [-1, 1]
     mean: Tensor  # [..., A] deterministic action, tanh m

@@ -1,4 +1,5 @@
-"""D(pi || P_prior): divergences and their estimators, each with its own reduction (spec section 5).
+"""D(pi || P_prior): divergences and their estimators, each with its own reduction
+(docs/method.md, section 5).
 
 A divergence is called as ``(sample, prior, batch) -> [T, B]`` on the latents t = 0 .. T-1 that
 the prior covers. Its direction is the class, not a flag.

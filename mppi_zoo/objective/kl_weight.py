@@ -1,4 +1,4 @@
-"""lambda: what weighs the divergence against the return (spec section 5).
+"""lambda: what weighs the divergence against the return (docs/method.md, section 5).
 
 A number, :class:`Infinite`, a schedule, or an object that adapts it. Each answers
 ``weights(step) -> (w_R, w_KL)`` as 0-d tensors, so that a change of value never recompiles.

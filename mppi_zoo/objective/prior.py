@@ -1,4 +1,4 @@
-"""Prior sources: what the policy is regularised towards (spec section 5, "Prior sources").
+"""Prior sources: what the policy is regularised towards (docs/method.md, section 5.2).
 
 A prior is built by the agent as ``prior(parts)`` and answers ``dist(z, batch)``; those that learn
 do so in ``fit``, the one that follows the policy in ``after_policy_step``.

@@ -1,4 +1,4 @@
-"""MPPI over the latent model: a pure, stateless, batched function (spec section 4).
+"""MPPI over the latent model: a pure, stateless, batched function (docs/method.md, section 4).
 
 Acting in one environment, acting in many, evaluation and re-analysis are the same call; the warm
 start goes in and comes back.

@@ -1,4 +1,4 @@
-"""Schedule and sizes of the training loop (spec section 6)."""
+"""Schedule and sizes of the training loop (docs/method.md, section 6)."""
 
 from __future__ import annotations
 

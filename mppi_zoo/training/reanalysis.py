@@ -1,4 +1,5 @@
-"""Lazy re-analysis: stored planner distributions, refreshed a slice at a time (spec section 5)."""
+"""Lazy re-analysis: stored planner distributions, refreshed a slice at a time
+(docs/method.md, section 5)."""
 
 from __future__ import annotations
 

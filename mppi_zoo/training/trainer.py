@@ -1,4 +1,4 @@
-"""The training loop: collect, learn, evaluate, record (spec section 6)."""
+"""The training loop: collect, learn, evaluate, record (docs/method.md, section 6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Published sizes: parameter counts of the spec; one plan and one update of every member."""
+"""Published sizes: parameter counts (docs/method.md, section 2); one plan and one update of every
+member."""
 
 from __future__ import annotations
 

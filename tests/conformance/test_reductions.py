@@ -1,7 +1,7 @@
-"""Spec section 7, properties 1 to 5: the published members as limits of one objective.
+"""Properties 1 to 5 (docs/method.md, section 7): the published members as limits of one objective.
 
-Losses are compared with formulas written out here from spec section 5, gradients and parameters
-bit by bit where two configurations must do the same arithmetic.
+Losses are compared with formulas written out here from docs/method.md, section 5, gradients and
+parameters bit by bit where two configurations must do the same arithmetic.
 """
 
 from __future__ import annotations
@@ -185,11 +185,11 @@ def test_lambda_zero_and_reanalysis_is_tdmpc2() -> None:
         assert torch.equal(parameter, expected[name]), name
 
 
-# --- the policy's loss written out from the spec -------------------------------------------------
+# --- the policy's loss written out from docs/method.md --------------------------------------------
 
 
 class Draw(NamedTuple):
-    """The squashed or clipped policy at the latents used, by the formulas of spec section 3."""
+    """The squashed or clipped policy at the latents used (docs/method.md, section 3)."""
 
     mean: Tensor  # m
     raw: Tensor  # s
@@ -284,7 +284,7 @@ action_dims = st.one_of(st.integers(1, 6), st.sampled_from([23, 24, 48, 49, 61])
 
 @FEW
 @given(seed=seeds, scale=scales)
-def test_tdmpc2_loss_from_the_spec(seed: int, scale: float) -> None:
+def test_tdmpc2_loss_from_the_method(seed: int, scale: float) -> None:
     c = case("tdmpc2_equiv", seed, scale, 3, *PRIORS["planner"])
     policy = draw(c.agent, c.zs, c.noise.policy, squashed=True)
     q = q_values(c.agent, c.zs, policy.action, c.noise.policy_heads, c.noise.policy_keep).mean(0)
@@ -402,7 +402,7 @@ def test_lambda_infinite_never_reads_the_critic() -> None:
 
 @FEW
 @given(seed=seeds, own_scale=st.floats(1.0, 30.0))
-def test_bmpc_loss_from_the_spec(seed: int, own_scale: float) -> None:
+def test_bmpc_loss_from_the_method(seed: int, own_scale: float) -> None:
     c = case("bmpc_equiv", seed, 1.0, 3)
     own = c.agent.objective.kl_scale
     assert isinstance(own, OwnScale)
@@ -421,7 +421,7 @@ def test_bmpc_loss_from_the_spec(seed: int, own_scale: float) -> None:
 
 @FEW
 @given(seed=seeds, scale=scales, action_dim=action_dims)
-def test_tdmpc_square_loss_from_the_spec(seed: int, scale: float, action_dim: int) -> None:
+def test_tdmpc_square_loss_from_the_method(seed: int, scale: float, action_dim: int) -> None:
     c = case("tdmpc_square_equiv", seed, scale, action_dim)
     # half of the planners surer than the floor of 0.05
     plan = Gaussian(c.batch.plan.mean, c.batch.plan.std * 0.1)
@@ -459,7 +459,7 @@ def boom_loss(c: Case, weights_of: Callable[[Tensor], Tensor]) -> tuple[Tensor, 
 
 @FEW
 @given(seed=seeds, scale=scales, action_dim=action_dims)
-def test_boom_loss_from_the_spec(seed: int, scale: float, action_dim: int) -> None:
+def test_boom_loss_from_the_method(seed: int, scale: float, action_dim: int) -> None:
     c = case("boom_equiv", seed, scale, action_dim)
     expected, after = boom_loss(c, lambda q: q.exp() / q.exp().sum(1, keepdim=True))
     check_policy_step(c, expected, after)

@@ -37,7 +37,7 @@ def actions(count: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).uniform(-1, 1, (count, 61)).astype(np.float32)
 
 
-# Scenes: the table of section 6 of the specification, written down a second time.
+# Scenes: the original's, measured, written down a second time.
 
 BOX, CYLINDER, SPHERE = "box", "cylinder", "sphere"
 MAZE = "####### #.....# ###.#.# #.....# #.#.### #.....# #######".split()

@@ -268,7 +268,7 @@ MUTATIONS = [
         "objective/prior.py",
         "return (weights * (kl * batch.planned).mean(1)).mean()",
         "return (weights * kl.mean(1)).mean()",
-        "tests/objective/test_kl_objective.py::test_fitting_loss_from_the_spec",
+        "tests/objective/test_kl_objective.py::test_fitting_loss_from_the_method",
     ),
     Mutation(
         "learned prior fitted one latent too late",

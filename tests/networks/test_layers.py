@@ -1,4 +1,4 @@
-"""Spec section 7, property 10: two-hot regression."""
+"""Property 10 (docs/method.md, section 7): two-hot regression."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Spec section 7, properties 6 to 8: divergences, the objective's maximiser, the learned prior.
+"""Properties 6 to 8 (docs/method.md, section 7): divergences, the objective's maximiser, the
+learned prior.
 
 Expectations are taken by Gauss-Hermite quadrature, which is exact for the polynomials at hand, so
 nothing here is a Monte-Carlo estimate. Also: the dual variable, schedules and bounds of lambda.
@@ -553,7 +554,7 @@ def test_reverse_fitting_weighs_by_precision(seed: int) -> None:
 
 
 @pytest.mark.parametrize("fit_kl", [forward_kl, reverse_kl])
-def test_fitting_loss_from_the_spec(fit_kl: Callable[[Gaussian, Gaussian], Tensor]) -> None:
+def test_fitting_loss_from_the_method(fit_kl: Callable[[Gaussian, Gaussian], Tensor]) -> None:
     batch, _ = plans(3)
     prior = learned_prior(fit_kl)
     z = torch.randn(3, 7, LATENT, dtype=torch.float64, generator=torch.Generator().manual_seed(1))

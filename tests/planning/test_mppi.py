@@ -1,4 +1,5 @@
-"""Spec section 7, property 9: the planner, and the rules of spec section 4 that it follows.
+"""Property 9 (docs/method.md, section 7): the planner, and the rules that it follows
+(docs/method.md, section 4).
 
 Most models here are closed-form functions of latent and action, computed elementwise, so that a
 candidate's score does not depend on its place in a batch and results can be compared bit by bit.
@@ -338,7 +339,7 @@ def mortal_step(z: Tensor, action: Tensor) -> Step:
 
 
 @given(seed=seeds, horizon=st.integers(1, 5))
-def test_scores_with_termination_from_the_spec(seed: int, horizon: int) -> None:
+def test_scores_with_termination_from_the_method(seed: int, horizon: int) -> None:
     mppi = planner(horizon=horizon, iterations=2)
     model = PlanningModel(mortal_step, noisy_value, tanh_policy)
     noise, z = draws(mppi, seed), start(seed)

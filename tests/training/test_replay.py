@@ -1,4 +1,4 @@
-"""The replay and lazy re-analysis (spec sections 5 and 6): what section 7's updates are fed with.
+"""The replay and lazy re-analysis (docs/method.md, sections 5 and 6): what updates are fed with.
 
 A state machine compares the ring with plain Python lists: windows of H+1 rows within one episode,
 oldest rows overwritten first, uniform sampling, plans written to their own rows only.
