@@ -126,7 +126,7 @@ class POMPCAgent:
         return self.plan(self._acting, obs, noise, warm_start, greedy)
 
     def replan(self, obs: Tensor, noise: Any) -> PlanResult:
-        """Re-analysis (docs/method.md, section 4): plan from stored observations [n, O], no warm start."""
+        """Re-analysis: plan from stored observations [n, O] (docs/method.md, section 4)."""
         return self.plan(self._replanning, obs, noise, None, True)
 
     @torch.no_grad()

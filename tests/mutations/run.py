@@ -87,8 +87,8 @@ MUTATIONS = [
     Mutation(
         "target goes on beyond a termination",
         "networks/critic.py",
-        "return batch.reward + model.discount * (1 - batch.terminated) * value",
-        "return batch.reward + model.discount * value",
+        "return batch.reward + at.model.discount * (1 - batch.terminated) * value",
+        "return batch.reward + at.model.discount * value",
         agreement("tdmpc2-1"),
     ),
     Mutation(
@@ -101,8 +101,8 @@ MUTATIONS = [
     Mutation(
         "no stop-gradient on the consistency targets",
         "agent/losses.py",
-        "with torch.no_grad():\n        next_z",
-        "with torch.enable_grad():\n        next_z",
+        "with torch.no_grad():\n            next_z",
+        "with torch.enable_grad():\n            next_z",
         updates("tdmpc2"),
     ),
     Mutation(
@@ -149,9 +149,9 @@ MUTATIONS = [
     ),
     Mutation(
         "encoder learns at the full rate",
-        "agent/agent.py",
-        "self.critic, lr * encoder_lr_scale)",
-        "self.critic, lr)",
+        "agent/parts.py",
+        '"lr": lr * encoder_lr_scale}',
+        '"lr": lr}',
         updates("tdmpc2"),
     ),
     Mutation(
@@ -164,25 +164,23 @@ MUTATIONS = [
     # --- the policy's objective
     Mutation(
         "policy's Adam with the model's epsilon",
-        "agent/agent.py",
-        "optimizer(self.policy.parameters(), lr=lr, eps=policy_eps)",
-        "optimizer(self.policy.parameters(), lr=lr)",
+        "agent/parts.py",
+        "optimizer(parts.policy.parameters(), lr=lr, eps=policy_eps)",
+        "optimizer(parts.policy.parameters(), lr=lr)",
         updates("tdmpc2"),
     ),
     Mutation(
         "last latent left out of the policy loss",
-        "agent/losses.py",
-        "used = window + objective.last_latent",
-        "used = window",
+        "objective/kl_objective.py",
+        "return zs if self.last_latent else zs[:-1]",
+        "return zs[:-1]",
         updates("tdmpc2"),
     ),
     Mutation(
         "running scale moved after its use",
         "objective/kl_objective.py",
-        "            self.value_scale.update(q[0].detach())\n"
-        "            scaled = q / self.value_scale.value\n",
-        "            scaled = q / self.value_scale.value.clone()\n"
-        "            self.value_scale.update(q[0].detach())\n",
+        "            scaled = q / statistics.value",
+        "            scaled = q / self.statistics().value",
         updates("tdmpc2"),
     ),
     Mutation(
@@ -216,8 +214,8 @@ MUTATIONS = [
     Mutation(
         "gate open below the threshold instead of above",
         "objective/scale.py",
-        "return torch.where(value_scale > self.threshold, 1 / value_scale, 0.0)",
-        "return torch.where(value_scale < self.threshold, 1 / value_scale, 0.0)",
+        "return torch.where(old.value > self.threshold, 1 / old.value, 0.0), old.divergence",
+        "return torch.where(old.value < self.threshold, 1 / old.value, 0.0), old.divergence",
         agreement("residual-0"),
     ),
     Mutation(
@@ -229,7 +227,7 @@ MUTATIONS = [
     ),
     Mutation(
         "BOOM's weights averaged over the batch instead of summed",
-        "objective/divergence.py",
+        "objective/sample_weights.py",
         "return torch.softmax(value.detach(), dim=1) * value.shape[1]",
         "return torch.softmax(value.detach(), dim=1)",
         f"{GOLDEN}::test_boom_actor[boom_actor-scale3-f64]",
@@ -243,7 +241,7 @@ MUTATIONS = [
     ),
     Mutation(
         "AWAC's advantage with the usual sign",
-        "objective/divergence.py",
+        "objective/sample_weights.py",
         "advantage = (value - baseline).detach() / self.temperature",
         "advantage = (baseline - value).detach() / self.temperature",
         agreement("awac-0"),
@@ -273,8 +271,8 @@ MUTATIONS = [
     Mutation(
         "learned prior fitted one latent too late",
         "agent/agent.py",
-        "figures |= self.prior.fit(zs[:-1], batch)",
-        "figures |= self.prior.fit(zs[1:], batch)",
+        "metrics |= self.prior.fit(zs[:-1], batch)",
+        "metrics |= self.prior.fit(zs[1:], batch)",
         f"{RULES}::test_the_learned_prior_is_fitted_at_the_latents_of_its_plans",
     ),
     Mutation(
@@ -294,9 +292,30 @@ MUTATIONS = [
     Mutation(
         "re-analysis proposes within the policy's own log-std bounds",
         "agent/agent.py",
-        "self._replanning_model = self.planning_model(replan_log_std_bounds)",
-        "self._replanning_model = self.planning_model()",
+        "self._replanning = view(frozen, replan_log_std_bounds)",
+        "self._replanning = view(frozen, None)",
         agreement("bmpc-0"),
+    ),
+    Mutation(
+        "re-analysis that runs elsewhere does so too",
+        "agent/execution.py",
+        "self._replanning = self.planning_model(agent.replan_log_std_bounds)",
+        "self._replanning = self.planning_model()",
+        agreement("bmpc-0"),
+    ),
+    Mutation(
+        "a loss moves the scales that are kept",
+        "objective/scale.py",
+        "return scale.lerp(percentile_range(x).clamp(min=1.0), self.rate)",
+        "return scale.lerp_(percentile_range(x).clamp(min=1.0), self.rate)",
+        "tests/conformance/test_vmap.py::test_losses[tdmpc2_equiv]",
+    ),
+    Mutation(
+        "the policy's scales are not kept",
+        "agent/agent.py",
+        "            self.objective.store(policy.statistics)\n",
+        "",
+        updates("bmpc"),
     ),
     Mutation(
         "renewed plans written to other windows' rows",
@@ -343,7 +362,7 @@ MUTATIONS = [
     ),
     Mutation(
         "a piece of a batch gets the draws of the first states",
-        "core/noise.py",
+        "planning/mppi_noise.py",
         "candidates=noise.candidates.index_select(2, states),",
         "candidates=noise.candidates[:, :, : len(states)],",
         "tests/planning/test_mppi.py::test_a_batch_in_pieces_is_the_whole_batch[True-2]",
@@ -429,15 +448,15 @@ MUTATIONS = [
     Mutation(
         "graphs outlive what they write to",
         "agent/agent.py",
-        "        self._forget_graphs()  # the optimisers hold other tensors now\n",
+        "        self.restored += 1\n",
         "",
         f"{GRAPHS}::test_a_restored_agent_is_recorded_anew",
     ),
     Mutation(
         "lambda is computed within what is recorded",
         "agent/agent.py",
-        "figures |= self._policy_step(zs, batch, lam_weights, noise)",
-        "figures |= self._policy_step(zs, batch, self.objective.lam.weights(0), noise)",
+        "self.policy_loss(parts, scales, z, prior, batch, lam_weights, noise)",
+        "self.policy_loss(parts, scales, z, prior, batch, self.objective.lam.weights(0), noise)",
         f"{GRAPHS}::test_lambda_follows_the_step",
     ),
     Mutation(
@@ -546,7 +565,7 @@ MUTATIONS = [
     Mutation(
         "looking at a prior spends its draws",
         "agent/agent.py",
-        "            self._replan_generator.set_state(state)",
+        "            self._prior_draws.set_state(state)",
         "            pass",
         "tests/training/test_diagnostics.py::test_training_is_the_same_without[True]",
     ),
