@@ -79,6 +79,8 @@ def command(args: argparse.Namespace, out: Path) -> list[str]:
     for binding in (
         f"eval_every={args.eval_every}",
         "replay_capacity=400",  # so that the ring wraps
+        "iterations=1",  # half the time, and nothing that a kill could spoil
+        "horizon=2",
         "TrainingOptions.log_every=20",
         "TrainingOptions.checkpoint_minutes=0.003",
     ):
