@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mppi_zoo.agent.losses import ModelLoss, ModelTerms, policy_loss
 from mppi_zoo.agent.parts import Optimizers, build_parts
-from mppi_zoo.agent.policy_update import WeightedSum
+from mppi_zoo.agent.policy_update import PolicyUpdate, WeightedSum
 from mppi_zoo.agent.views import Networks, View, frozen_view, mean_view
 from mppi_zoo.compute import transfer
 from mppi_zoo.core.noise import draw_update_noise
@@ -65,7 +65,7 @@ class POMPCAgent:
         objective: KLObjective,
         planner: Planner,
         model_loss: ModelLoss | None = None,
-        policy_update: WeightedSum | None = None,
+        policy_update: PolicyUpdate | None = None,
         optimizers: Callable[..., Optimizers] = Optimizers,
         view: View = mean_view,
         pretrain_policy: bool = True,
@@ -83,7 +83,7 @@ class POMPCAgent:
         self.world_model, self.critic, self.policy, self.prior, self.objective = self.parts
         self.model_loss: Callable[..., ModelTerms] = model_loss or ModelLoss()
         self.policy_loss = policy_loss
-        self.policy_update = policy_update or WeightedSum()
+        self.policy_update: PolicyUpdate = policy_update or WeightedSum()
         self.optimizers = optimizers(self.parts)
         self.pretrain_policy = pretrain_policy
         self.replan_log_std_bounds = replan_log_std_bounds

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import gin
 from torch import Tensor
 
@@ -9,13 +11,18 @@ from mppi_zoo.agent.losses import PolicyTerms
 from mppi_zoo.core.optim import ClippedAdam
 
 
-@gin.register
-class WeightedSum:
-    """One backward pass through gain and cost together, as lambda weighs them.
-
-    Another rule may differentiate ``terms.gain`` and ``terms.cost`` apart.
-    """
+class PolicyUpdate(Protocol):
+    """A rule; one that needs both gradients differentiates ``terms.gain`` and ``terms.cost``."""
 
     def step(self, terms: PolicyTerms, optimizer: ClippedAdam) -> dict[str, Tensor]:
         """Move the optimiser's parameters once; returns metrics, 0-d each."""
+        ...
+
+
+@gin.register
+class WeightedSum:
+    """One backward pass through gain and cost together, as lambda weighs them."""
+
+    def step(self, terms: PolicyTerms, optimizer: ClippedAdam) -> dict[str, Tensor]:
+        """See :class:`PolicyUpdate`."""
         return {"policy_grad_norm": optimizer.step(terms.loss)}

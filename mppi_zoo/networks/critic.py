@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from mppi_zoo.core.math import pair_mean, pair_min, temporal_weights
 from mppi_zoo.core.rollout import discounted_rollout
 from mppi_zoo.core.types import Batch, NetworkSizes, Step
-from mppi_zoo.networks.layers import EnsembleMLP, Init, TwoHot, polyak_, truncated_normal_init
+from mppi_zoo.networks.layers import EnsembleMLP, Init, polyak_, truncated_normal_init
 from mppi_zoo.networks.policy import Policy
+from mppi_zoo.networks.two_hot import TwoHot
 from mppi_zoo.networks.world_model import WorldModel
 
 PairReduction = Callable[[Tensor], Tensor]

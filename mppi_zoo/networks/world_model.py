@@ -13,7 +13,8 @@ from torch.nn import functional as F
 from mppi_zoo.core.math import discount_factor, temporal_weights
 from mppi_zoo.core.types import EnvSpec, Step
 from mppi_zoo.networks.encoder import Encoder, vector_encoder
-from mppi_zoo.networks.layers import LatentNorm, TwoHot, mlp, simnorm, zero_init
+from mppi_zoo.networks.layers import LatentNorm, mlp, simnorm, zero_init
+from mppi_zoo.networks.two_hot import TwoHot
 
 
 @gin.register

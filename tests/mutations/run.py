@@ -114,7 +114,7 @@ MUTATIONS = [
     ),
     Mutation(
         "two-hot class takes the lower neighbour",
-        "networks/layers.py",
+        "networks/two_hot.py",
         "upper = (lower + 1) % self.bins\n        both",
         "upper = (lower - 1) % self.bins\n        both",
         updates("tdmpc2"),

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mppi_zoo.agent.parts import default_dtype
 from mppi_zoo.core.math import symexp
-from mppi_zoo.networks.layers import TwoHot
+from mppi_zoo.networks.two_hot import TwoHot
 
 with default_dtype(torch.float64):  # as an agent builds it: the bins at full precision
     TWO_HOT = TwoHot()
