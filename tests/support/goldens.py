@@ -198,7 +198,7 @@ def check_plan(golden: Golden, execution: Execution, case: str) -> None:
         golden.same(result.action, prefix + "action")
         golden.same(result.mean, prefix + "prev_mean_after")
     else:
-        replan = agent.replan(obs, noise)
+        replan = execution.replan(obs, noise)
         for ours, again in zip(result.dist, replan.dist, strict=True):
             assert torch.equal(ours, again)
     if prefix + "action_dist" in golden:
