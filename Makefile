@@ -112,8 +112,15 @@ notebooks: venv ## execute the notebooks in place
 	$(ONE_THREAD) $(PY) notebooks/execute.py
 
 .PHONY: test
-test: lint ## format check, lint, types, then all tests
-	$(ONE_THREAD) $(PY) -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal $(PYTEST_ARGS)
+# The types are checked beside the tests, since either leaves a core idle at times.
+test: venv ## format check, lint, types and all tests
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	@$(PY) -m pyright >$(VENV)/pyright.log 2>&1 & types=$$!; code=0; \
+	$(ONE_THREAD) $(PY) -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal $(PYTEST_ARGS) \
+	  || code=$$?; \
+	wait $$types || { code=1; echo "pyright found errors:"; }; \
+	cat $(VENV)/pyright.log; exit $$code
 
 .PHONY: mutations
 mutations: venv ## seed single-line faults and check that a named test kills each

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
 Scores = Sequence[np.ndarray]  # one [runs] per task
 FEWEST_FOR_INTERVAL = 3
@@ -47,6 +46,8 @@ def mean_interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float
     values = np.asarray(values, dtype=np.float64)
     if values.size < FEWEST_FOR_INTERVAL:
         return float("nan"), float("nan")
+    from scipy import stats  # a second, which reports without intervals need not wait for
+
     half = stats.t.ppf(0.5 + level / 2, values.size - 1) * stats.sem(values)
     return float(values.mean() - half), float(values.mean() + half)
 

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mppi_zoo.analysis.learning_curve import plot_learning_curve
 from mppi_zoo.cli import resume
 from mppi_zoo.cli.acceleration import accelerate
 from mppi_zoo.cli.setup import Setup
@@ -244,9 +243,12 @@ def _wandb(args: argparse.Namespace, folder: Path) -> dict[str, str] | None:
 
 
 def _plot(folder: Path, quiet: bool) -> None:
+    # here, since pandas takes a second to import, which every start of a run would wait for
+    from mppi_zoo.analysis import learning_curve
+
     curve = folder / "learning_curve.png"
     try:
-        plot_learning_curve([folder], curve)
+        learning_curve.plot_learning_curve([folder], curve)
         message = f"learning curve: {curve}"
     except ValueError as error:  # no episode ended yet: nothing to draw, and no harm
         message = f"no learning curve: {error}"

@@ -7,8 +7,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mppi_zoo.config import gin_config as config
-
 
 @dataclass(frozen=True)
 class Study:
@@ -161,6 +159,9 @@ def split_values(text: str) -> tuple[str, ...]:
 
 def _steps(study: Study, member: str, point: Mapping[str, str]) -> int:
     """Agent steps of a run at this point of the grid; parses its configuration, which checks it."""
+    # here, since it imports torch, which a study's jobs and its status need not wait for
+    from mppi_zoo.config import gin_config as config
+
     bindings = [*study.params, *_bindings(point)]
     files = (member, *study.gin)
     config.check_macros(bindings, files)

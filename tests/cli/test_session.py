@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from support.short_runs import command
 
+from mppi_zoo.analysis import learning_curve
 from mppi_zoo.cli import main as run
 from mppi_zoo.cli import session
 from mppi_zoo.envs import EnvironmentFault
@@ -20,7 +21,7 @@ QUICK = ["--steps", "12", *(word for size in SIZES for word in ("--param", size)
 
 @pytest.fixture(autouse=True)
 def no_plot(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "plot_learning_curve", lambda folders, path: None)
+    monkeypatch.setattr(learning_curve, "plot_learning_curve", lambda folders, path: None)
 
 
 def loud(out: Path, *extra: str) -> list[str]:
@@ -55,7 +56,7 @@ def test_no_curve_is_no_fault(
     def plot(folders: list[Path], path: Path) -> None:
         raise ValueError("no episode has ended")
 
-    monkeypatch.setattr(session, "plot_learning_curve", plot)
+    monkeypatch.setattr(learning_curve, "plot_learning_curve", plot)
     monkeypatch.setattr(Trainer, "run", lambda self, between: self.envs.reset())
     assert run.main(loud(tmp_path / "run")) == session.DONE
     assert "no learning curve: no episode has ended" in capsys.readouterr().out

@@ -89,7 +89,7 @@ def checkpoints(out: Path) -> int:
 
 @pytest.mark.slow
 def test_a_study_killed_halfway_ends_as_an_undisturbed_one(tmp_path) -> None:
-    definition = write(tmp_path, steps=160)
+    definition = write(tmp_path, steps=120)
     whole, cut = undisturbed(definition, tmp_path / "whole"), tmp_path / "cut"
     launcher = begin(definition, cut)
     wait_for(lambda: checkpoints(cut) >= 2)
@@ -103,11 +103,11 @@ def test_a_study_killed_halfway_ends_as_an_undisturbed_one(tmp_path) -> None:
     assert program.main(command(definition, cut)) == 0
     before = metrics(whole)
     assert len(before) == 2 and metrics(cut) == before
-    longer = write(tmp_path, steps=170)
+    longer = write(tmp_path, steps=130)
     assert program.main(command(longer, cut)) == 2  # another study
     assert program.main(command(longer, cut, "--force")) == 0
     for name, text in metrics(cut).items():
-        assert text.startswith(before[name]) and b"\n170,train," in text
+        assert text.startswith(before[name]) and b"\n130,train," in text
 
 
 @pytest.mark.slow
