@@ -308,7 +308,7 @@ MUTATIONS = [
         "objective/scale.py",
         "return scale.lerp(percentile_range(x).clamp(min=1.0), self.rate)",
         "return scale.lerp_(percentile_range(x).clamp(min=1.0), self.rate)",
-        "tests/conformance/test_vmap.py::test_losses[tdmpc2_equiv]",
+        "tests/agent/test_losses.py::test_a_loss_moves_nothing",
     ),
     Mutation(
         "the policy's scales are not kept",
