@@ -8,23 +8,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 from support.agents import build, random_batch, update
+from support.seeds import SPEC, generator
 from torch import Tensor
 
-from mppi_zoo.agent.actor import Actor
-from mppi_zoo.agent.execution import Execution
 from mppi_zoo.core.math import gaussian_kl
 from mppi_zoo.core.types import EnvSpec, Gaussian
 from mppi_zoo.objective.prior import LaggedPrior, LearnedPrior
 from mppi_zoo.training.replay import Replay
-
-SPEC = EnvSpec(5, 2, 500)
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-# --- priors with a state -------------------------------------------------------------------------
 
 
 def test_the_lagged_prior_follows_the_policy() -> None:
@@ -64,34 +54,6 @@ def test_the_learned_prior_is_fitted_at_the_latents_of_its_plans() -> None:
     figures = update(agent, batch, agent.draw_update_noise(batch, generator()))
     expected = sum(0.5**t * kl[t].mean() for t in range(3)) / 3
     torch.testing.assert_close(figures["prior_loss"], expected, rtol=1e-12, atol=0)
-
-
-# --- acting --------------------------------------------------------------------------------------
-
-
-def test_an_episode_begins_without_a_plan() -> None:
-    """The plans' memory is kept for each environment and forgotten for those that begin anew."""
-    agent = build("tdmpc2_equiv", SPEC)
-    actor, obs = (
-        Actor(Execution(agent), 3, generator()),
-        np.random.default_rng(0).normal(size=(3, 5)),
-    )
-    result = actor.act(obs, greedy=False).result
-    begun = np.array([False, True, False])
-    actor.reset(begun)
-    kept, forgotten = actor.warm_start[:, ~begun], actor.warm_start[:, begun]
-    assert torch.equal(kept, result.mean[:, ~begun]) and (kept != 0).any()
-    assert (forgotten == 0).all()
-    noise = agent.draw_plan_noise(3, generator(1))
-    expected = agent.act(agent.tensor(obs), noise, warm_start=actor.warm_start)
-    actor.generator = generator(1)
-    actor.act(obs, greedy=False)
-    assert torch.equal(actor.warm_start, expected.mean)
-    actor.reset()
-    assert (actor.warm_start == 0).all()
-
-
-# --- replay --------------------------------------------------------------------------------------
 
 
 def numbered_replay(lengths: list[int], horizon: int = 3) -> Replay:

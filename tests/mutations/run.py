@@ -251,7 +251,7 @@ MUTATIONS = [
         "objective/kl_weight.py",
         "self.log_lam.add_(self.lr * (divergence - self.target))",
         "self.log_lam.add_(self.lr * (self.target - divergence))",
-        "tests/objective/test_kl_objective.py::test_the_dual_variable_sees_the_raw_divergence",
+        "tests/objective/test_kl_weight.py::test_the_dual_variable_sees_the_raw_divergence",
     ),
     Mutation(
         "pretraining moves BMPC's policy",
@@ -266,7 +266,7 @@ MUTATIONS = [
         "objective/prior.py",
         "return (weights * (kl * batch.planned).mean(1)).mean()",
         "return (weights * kl.mean(1)).mean()",
-        "tests/objective/test_kl_objective.py::test_fitting_loss_from_the_method",
+        "tests/objective/test_prior.py::test_fitting_loss_from_the_method",
     ),
     Mutation(
         "learned prior fitted one latent too late",
@@ -344,7 +344,7 @@ MUTATIONS = [
         "agent/actor.py",
         "begins = transfer.to_device(mask, self.warm_start.device)",
         "begins = transfer.to_device(~mask, self.warm_start.device)",
-        f"{RULES}::test_an_episode_begins_without_a_plan",
+        "tests/agent/test_actor.py::test_an_episode_begins_without_a_plan",
     ),
     Mutation(
         "a score that is not a number wins",

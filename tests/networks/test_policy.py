@@ -1,0 +1,33 @@
+"""The policy's entropy terms against quadrature."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from support.objectives import SPEC, log_stds, quadrature, vectors
+from torch import Tensor
+from torch.distributions import Normal
+
+from mppi_zoo.core.types import NetworkSizes
+from mppi_zoo.networks.policy import SquashedGaussian, textbook_entropy
+
+
+@given(mean=vectors, log_std=log_stds)
+def test_textbook_entropy_averages_to_the_entropy_of_the_action(
+    mean: Tensor, log_std: Tensor
+) -> None:
+    # of a squashed Gaussian: the entropy before the squash plus E ln(1 - a^2)
+    head = SquashedGaussian(NetworkSizes(3, SPEC.action_dim, 8), (-12.0, 4.0)).double()
+    nodes, shares = quadrature(1, 60)
+    z = torch.zeros(len(nodes), 3, dtype=torch.float64)
+    last = list(head.net)[-1]
+    assert isinstance(last, torch.nn.Linear)
+    with torch.no_grad():
+        last.weight.zero_()
+        last.bias.copy_(torch.cat([mean, torch.atanh((log_std + 4) / 8)]))
+        sample = head.sample(z, nodes.expand(-1, 2))
+    base = Normal(mean, log_std.exp()).entropy().sum()
+    log_det = torch.log(1 / torch.cosh(mean + log_std.exp() * nodes).square() + 1e-6).sum(-1)
+    expected = float(base + (shares * log_det).sum())
+    assert float((shares * textbook_entropy(sample)).sum()) == pytest.approx(expected, abs=1e-6)
