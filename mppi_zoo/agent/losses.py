@@ -154,11 +154,12 @@ def policy_loss(
             return critic.q(query, noise.baseline_heads, noise.baseline_keep)
 
     terms = parts.objective(sample, prior, batch, lam_weights, statistics, value, baseline)
+    divergence = terms.divergence.detach().mean()
     return PolicyTerms(
         loss=terms.loss,
         gain=terms.gain,
         cost=terms.cost,
-        divergence=terms.divergence.detach().mean(),
+        divergence=divergence,
         statistics=terms.statistics,
-        metrics=terms.metrics() | {"policy_std": sample.std.detach().mean()},
+        metrics=terms.metrics(divergence) | {"policy_std": sample.std.detach().mean()},
     )

@@ -37,11 +37,11 @@ class ObjectiveTerms(NamedTuple):
     kl_factor: Tensor  # 0-d, 1/S_KL
     sample_weights: Tensor | float  # [T, B] or 1
 
-    def metrics(self) -> dict[str, Tensor]:
-        """For the log, 0-d each."""
+    def metrics(self, divergence: Tensor) -> dict[str, Tensor]:
+        """For the log, 0-d each; ``divergence`` is the mean of the raw D."""
         found = {
             "policy_loss": self.loss.detach(),
-            "divergence": self.divergence.detach().mean(),
+            "divergence": divergence,
             "entropy": self.entropy.detach().mean(),
             "lam": self.kl_weight,
             "kl_factor": self.kl_factor.detach(),

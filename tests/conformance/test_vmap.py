@@ -119,17 +119,14 @@ def test_losses(member: str) -> None:
 class Moments:
     """Adam's state of several agents, by the parameters' names."""
 
-    def __init__(self, made: list[POMPCAgent], names: dict[str, str]):
-        """``names``: of the parameters moved, each with the optimiser that moves it."""
-        self.names = names
+    def __init__(self, made: list[POMPCAgent], names: list[str]):
         self.first, self.second = {}, {}
-        self.rate: dict[str, float] = {}
         for name in names:
             states = [state_of(agent, name) for agent in made]
             self.first[name] = torch.stack([state["exp_avg"] for state, _ in states])
             self.second[name] = torch.stack([state["exp_avg_sq"] for state, _ in states])
         self.groups = {name: state_of(made[0], name)[1] for name in names}
-        self.step = int(state_of(made[0], next(iter(names)))[0]["step"])
+        self.step = int(state_of(made[0], names[0])[0]["step"])
 
 
 def optimizer_of(agent: POMPCAgent, name: str) -> torch.optim.Adam:
@@ -182,7 +179,7 @@ def test_an_update(member: str) -> None:
         "prior": [n for n in learned if n.startswith("parts.prior.")],
         "policy": [n for n in learned if n.startswith("parts.policy.")],
     }
-    moments = Moments(made, {name: group for group, names in groups.items() for name in names})
+    moments = Moments(made, [name for names in groups.values() for name in names])
 
     def part(tensors: Tensors, group: str) -> Tensors:
         return {name: tensors[name] for name in groups[group]}
