@@ -66,9 +66,9 @@ class Section:
             table = f"<details><summary>{len(rows)} rows</summary>{table}</details>"
         self.parts.append(table)
 
-    def video(self, path: Path, caption: str) -> None:
+    def video(self, content: bytes, caption: str) -> None:
         """A video, embedded in the page."""
-        source = data_uri(path.read_bytes(), "video/mp4")
+        source = data_uri(content, "video/mp4")
         self.parts.append(
             f'<figure class="video"><video controls muted loop preload="metadata" src="{source}">'
             f"</video><figcaption>{escape(caption)}</figcaption></figure>"

@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from mppi_zoo.runs import reader
 from mppi_zoo.runs.folder import RUN_FILE, read
-from mppi_zoo.runs.metrics import METRICS_COLUMNS, complete_lines
+from mppi_zoo.runs.metrics import METRICS_COLUMNS
 
 # Okabe and Ito's palette without black and yellow; colour-blind readers can tell its colours apart.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
@@ -30,12 +31,10 @@ def read_metrics(folder: Path) -> pd.DataFrame:
         FileNotFoundError: the folder has no ``metrics.csv``.
         ValueError: the file has other columns.
     """
-    path = Path(folder) / "metrics.csv"
-    if not path.is_file():
-        raise FileNotFoundError(f"no {path}: give a run folder whose training has begun")
-    header, *rows = [line.split(",") for line in complete_lines(path)] or [[]]
-    if tuple(header) != METRICS_COLUMNS or any(len(row) != len(METRICS_COLUMNS) for row in rows):
-        raise ValueError(f"{path} does not have the columns {','.join(METRICS_COLUMNS)}")
+    try:
+        rows = reader.read_rows(folder, "metrics.csv", METRICS_COLUMNS)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{error}: give a run folder whose training has begun") from error
     frame = pd.DataFrame(rows, columns=list(METRICS_COLUMNS))
     frame = frame.astype({"step": "int64", "value": "float64"})
     return frame.drop_duplicates(["step", "split", "metric"], keep="last")

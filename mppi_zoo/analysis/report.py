@@ -27,6 +27,7 @@ from mppi_zoo.analysis.sections import (
     runs_section,
     scores_section,
 )
+from mppi_zoo.runs.atomic import write_text
 
 
 def parser() -> argparse.ArgumentParser:
@@ -86,7 +87,7 @@ def build(
     text = html.page(name, lead, [section for section in sections if section is not None])
     out.mkdir(parents=True, exist_ok=True)
     file = out / "index.html"
-    file.write_text(text, encoding="utf-8")
+    write_text(file, text)
     for folder, reason in found.skipped.items():
         print(f"skipped {folder}: {reason}", file=sys.stderr)
     return file

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 
 from mppi_zoo.analysis import aggregate, figures, names
@@ -14,6 +16,7 @@ from mppi_zoo.analysis.html import Section
 from mppi_zoo.analysis.runs import Runs
 from mppi_zoo.analysis.sections import common_unit, number
 from mppi_zoo.analysis.speed import speeds
+from mppi_zoo.runs import reader
 
 # Title of the panel, and the split and metric that it shows.
 DIAGNOSTICS = {
@@ -164,12 +167,15 @@ def videos_section(found: Runs, megabytes: float = 8.0) -> Section | None:
     """The last evaluation video of each run; None where there is none."""
     section = Section("Evaluation videos")
     for run in found.runs:
-        films = sorted((run.folder / "videos").glob("*.mp4"), key=lambda p: p.stat().st_mtime)
+        films = reader.find(run.folder, "videos", ".mp4")
         if not films:
             continue
-        caption = f"{run.folder.name}: {films[-1].stem.replace('_', ' ')}"
-        if films[-1].stat().st_size > megabytes * 2**20:
-            section.text(f"{caption} is larger than {megabytes:g} MB and left at {films[-1]}")
+        film = max(films, key=lambda path: path.stat().st_mtime)
+        caption = f"{run.folder.name}: {film.stem.replace('_', ' ')}"
+        limit = round(megabytes * 2**20)
+        if film.stat().st_size > limit:
+            section.text(f"{caption} is larger than {megabytes:g} MB and left at {film}")
         else:
-            section.video(films[-1], caption)
+            content = reader.read_bytes(run.folder, Path("videos") / film.name, limit)
+            section.video(content, caption)
     return section if section.parts else None

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,8 @@ from mppi_zoo.analysis import schema
 from mppi_zoo.analysis.configuration import identity, labels, parse_settings
 from mppi_zoo.analysis.learning_curve import read_metrics
 from mppi_zoo.runs import folder as run_folder
-from mppi_zoo.runs.metrics import complete_lines
+from mppi_zoo.runs import reader
+from mppi_zoo.runs.metrics import TIMING_COLUMNS
 
 SOURCE = "mppi_zoo"
 SPLITS = {"eval": "planner", "eval_policy": "policy", "train": "train", "diagnostic": "diagnostic"}
@@ -133,17 +134,24 @@ def load_run(folder: Path) -> Run:
             f"{run_folder.RUN_FILE} lacks {', '.join(missing)}: was it written by another version?"
         )
     _one_version(folder, str(record["versions"].get("mppi_zoo")))
-    config = folder / run_folder.CONFIG_FILE
-    settings = parse_settings(config.read_text(encoding="utf-8")) if config.is_file() else {}
+    settings: dict[str, str] = {}
+    if os.path.lexists(folder / run_folder.CONFIG_FILE):
+        settings = parse_settings(reader.read_text(folder, run_folder.CONFIG_FILE))
     metrics = read_metrics(folder)
     evaluated = metrics[(metrics["split"] == "eval") & (metrics["metric"] == "episode_return")]
     if evaluated.empty:
         raise ValueError("no evaluation yet: still running, or stopped before the first")
-    timing_file = folder / "timing.csv"
-    timing = pd.read_csv(timing_file) if timing_file.is_file() else pd.DataFrame()
-    if list(timing.columns) != ["step", "metric", "value"]:
-        timing = pd.DataFrame({"step": [], "metric": [], "value": []})
-    return Run(folder, record, settings, metrics, timing)
+    return Run(folder, record, settings, metrics, _timing(folder))
+
+
+def _timing(folder: Path) -> pd.DataFrame:
+    """The rows of ``timing.csv``; none where it is missing or has other columns."""
+    if os.path.lexists(folder / "timing.csv"):
+        with reader.open_file(folder, "timing.csv", reader.CSV_LIMIT) as file:
+            timing = pd.read_csv(file)
+        if tuple(timing.columns) == TIMING_COLUMNS:
+            return timing
+    return pd.DataFrame({name: [] for name in TIMING_COLUMNS})
 
 
 def _one_version(folder: Path, begun: str) -> None:
@@ -152,9 +160,9 @@ def _one_version(folder: Path, begun: str) -> None:
     Raises:
         ValueError: naming step and versions.
     """
-    path = folder / run_folder.SESSIONS_FILE
-    for line in complete_lines(path) if path.is_file() else []:
-        session = json.loads(line)
+    name = run_folder.SESSIONS_FILE
+    there = os.path.lexists(folder / name)
+    for session in reader.read_object_lines(folder, name) if there else []:
         version = str(session.get("versions", {}).get("mppi_zoo"))
         if version != begun:
             raise ValueError(

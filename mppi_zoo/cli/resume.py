@@ -10,6 +10,7 @@ from mppi_zoo.config.bindings import read_bindings
 from mppi_zoo.config.gin_config import is_default
 from mppi_zoo.config.renames import upgrade
 from mppi_zoo.runs import folder as run_folder
+from mppi_zoo.runs import reader
 from mppi_zoo.runs.atomic import write_text
 
 # Options of the command line that a run keeps, and their values where nobody gives one.
@@ -58,6 +59,7 @@ def settle(args: argparse.Namespace) -> dict[str, Any] | None:
                 "--resume goes on in the run's own folder: no --out, no --eval with it"
             )
         record = run_folder.read(args.resume)
+        reader.refuse_links(args.resume)
         before = record.get("options")
         if before is None:
             raise ValueError(
@@ -101,10 +103,11 @@ def accept(folder: Path, operative: str, changed: list[str], force: bool) -> str
         ValueError: there are, and ``force`` is not given; shows them. Or the run's configuration
             is damaged.
     """
-    file = folder / run_folder.CONFIG_FILE
+    text = reader.read_text(folder, run_folder.CONFIG_FILE)
     try:
-        before = read_bindings(upgrade(file.read_text(encoding="utf-8")))
+        before = read_bindings(upgrade(text))
     except ValueError as error:
+        file = folder / run_folder.CONFIG_FILE
         raise ValueError(f"{file} is damaged ({error}): restore it") from error
     difference = "\n".join([*_differences(before, read_bindings(operative)), *changed])
     if difference and not force:

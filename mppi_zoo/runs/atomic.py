@@ -15,14 +15,16 @@ UNABLE = frozenset({errno.EBADF, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errn
 def write_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Let ``write`` fill a temporary file beside ``path``, then rename it to ``path``.
 
-    Contents and name are on disk when this returns.
+    Contents and name are on disk when this returns. Where ``path`` is a link, the link is replaced
+    and what it refers to stays as it is.
 
     Raises:
         OSError: the disk is full, the folder read-only, ...; ``path`` is unchanged.
     """
     temporary = path.with_name(path.name + ".tmp")
+    temporary.unlink(missing_ok=True)  # of a process that was killed, or a link to elsewhere
     try:
-        with temporary.open("wb") as file:
+        with temporary.open("xb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())

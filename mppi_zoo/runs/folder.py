@@ -17,6 +17,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from mppi_zoo.runs import reader
 from mppi_zoo.runs.atomic import sync_folder, write_text
 
 # Distributions whose versions can change a run's numbers.
@@ -133,22 +134,14 @@ def read(folder: Path) -> dict[str, Any]:
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"no folder {str(folder)!r}: give the path of a run's folder")
-    path = folder / RUN_FILE
-    if not path.is_file():
+    if not os.path.lexists(folder / RUN_FILE):
         inside = sorted(p.parent.name for p in folder.glob(f"*/{RUN_FILE}"))
         hint = f"; it contains the run folders {', '.join(inside)}: give one of them"
         raise FileNotFoundError(
             f"{str(folder)!r} is not a run folder: it has no {RUN_FILE}"
             + (hint if inside else "; give the folder that a training run wrote")
         )
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not readable JSON ({error}): restore or delete it") from error
-    if not isinstance(record, dict):
-        kind = type(record).__name__
-        raise ValueError(f"{path} holds a JSON {kind}, expected an object: restore or delete it")
-    return record
+    return reader.read_object(folder, RUN_FILE)
 
 
 def _refuse_content(folder: Path) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 import psutil
 from filelock import FileLock, Timeout
 
+from mppi_zoo.runs import reader
+
 PATIENCE = 1.0  # s to wait for the lock, since `in_use` of another process holds it briefly
 LOCK_FILE = ".lock"
 OWNER_FILE = ".owner"
@@ -65,10 +67,7 @@ def _process(number: int | str) -> str:
 
 
 def _read(owner: Path) -> str:
-    try:
-        return owner.read_text(encoding="utf-8").strip() or "another process"
-    except OSError:
-        return "another process"
+    return "".join(reader.last_lines(owner.parent, owner.name, 1)).strip() or "another process"
 
 
 def in_use(folder: Path) -> bool:
@@ -77,7 +76,7 @@ def in_use(folder: Path) -> bool:
     Where the file system has no locks: whether the process that noted itself as owner is alive on
     this machine.
     """
-    if not (folder / LOCK_FILE).is_file():
+    if not reader.exists(folder, LOCK_FILE):  # nor is a link followed: to open it empties a file
         return False
     try:
         with _lock(folder, 0):

@@ -144,14 +144,6 @@ class MetricsLogger:
             self._wandb.log({**tagged, "agent_step": step})
 
 
-def complete_lines(path: Path) -> list[str]:
-    """The lines of a text file that end in a newline, without the newline.
-
-    An incomplete last line is left out: the file may be being written, or a crash cut it off.
-    """
-    return path.read_bytes().decode("utf-8", "replace").split("\n")[:-1]
-
-
 def check_position(folder: Path, position: Position) -> None:
     """Check that the CSV files of a run folder still hold the rows that they had at a checkpoint.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from mppi_zoo.analysis import report
+from mppi_zoo.runs import reader
 from mppi_zoo.runs.atomic import write_text
 from mppi_zoo.runs.signals import Interrupted
 from mppi_zoo.study import command_line, launching
@@ -48,6 +49,7 @@ def _run(args) -> int:
             print(f"{run.name}\n    python -m mppi_zoo.run {' '.join(run.arguments)}")
         print(command_line.forecast(runs, args.speed))
         return DONE
+    reader.refuse_links(folder)
     launcher = launching.launcher(args, folder, study, runs)
     _keep(study, folder, args.force)
     # on this machine, until all have ended
@@ -132,10 +134,13 @@ def _status(args) -> int:
 
 def _report(args) -> int:
     study, runs = _opened(args.folder)
-    folders = [folder for run in runs if (folder := args.folder / "runs" / run.name).is_dir()]
+    places = [Path("runs") / run.name for run in runs]
+    folders = [
+        args.folder / place for place in places if reader.inside(args.folder, place).is_dir()
+    ]
     if not folders:
         raise ValueError(f"no run of {args.folder} has begun")
-    out = args.out or args.folder / "report"
+    out = args.out or reader.inside(args.folder, "report")
     title = study.title or args.folder.resolve().name
     print(report.build(folders, out, title, args.published))
     return DONE

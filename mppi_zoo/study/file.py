@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from mppi_zoo.config.paths import shipped_folder
+from mppi_zoo.runs import reader
 from mppi_zoo.study.grid import Study
 
 STUDY_FILE = "study.yaml"
@@ -44,9 +45,11 @@ def read_study(path: Path) -> Study:
     Raises:
         ValueError: it is not YAML, or has keys that :class:`Study` does not have.
     """
+    # a file that the user names may be a link; the one in a study's folder may not lead out of it
+    own = path if path.name == STUDY_FILE else path.resolve()
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+        content = yaml.safe_load(reader.read_text(own.parent, own.name))
+    except (yaml.YAMLError, RecursionError) as error:
         raise ValueError(f"{path} is not readable YAML: {error}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds a {type(content).__name__}, expected keys and values")

@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 from submitit.helpers import DelayedSubmission
 
+from mppi_zoo.runs import reader
 from mppi_zoo.runs.lock import in_use
 from mppi_zoo.runs.signals import STOP_SIGNALS
 from mppi_zoo.study import journal
@@ -170,7 +171,8 @@ class Job:
         return STOPPED if self._stopping and code in UNHEARD else code
 
     def _note_end(self, run: RunPlan, code: int, attempt: int, again: bool) -> None:
-        tail = [] if code in (DONE, STOPPED) else last_lines(log_file(self.study, run.name))
+        log = log_file(Path(), run.name)
+        tail = [] if code in (DONE, STOPPED) else reader.last_lines(self.study, log, TAIL)
         facts = {"job": job_id(), "attempt": attempt, "steps": run.steps, "again": again}
         journal.note(self.study, run.name, journal.ENDED, code=code, tail=tail, **facts)
 
@@ -204,12 +206,3 @@ def is_alive(job: str, study: Path) -> bool:
 def log_file(study: Path, run: str) -> Path:
     """The file with the output of a run, all attempts one after another."""
     return study / "logs" / f"{run}.log"
-
-
-def last_lines(path: Path, count: int = TAIL) -> list[str]:
-    """The last lines of a text file, of which only the last 20 kB are read."""
-    if not path.is_file():
-        return []
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - 20_000))
-        return file.read().decode(errors="replace").splitlines()[-count:]

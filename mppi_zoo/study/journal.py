@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mppi_zoo.runs.metrics import complete_lines
+from mppi_zoo.runs import reader
 
 SUBMITTED, STARTED, ENDED = "submitted", "started", "ended"
 
@@ -36,5 +36,6 @@ def note(study: Path, run: str, event: str, **facts: Any) -> None:
 
 def read(study: Path, run: str) -> list[dict[str, Any]]:
     """All events of a run, oldest first."""
-    path = journal_file(study, run)
-    return [json.loads(line) for line in complete_lines(path)] if path.is_file() else []
+    if not os.path.lexists(journal_file(study, run)):
+        return []
+    return reader.read_object_lines(study, journal_file(Path(), run))

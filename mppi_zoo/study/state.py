@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mppi_zoo.runs import folder as run_folder
+from mppi_zoo.runs import reader
 from mppi_zoo.runs.lock import in_use
 from mppi_zoo.study import journal
 from mppi_zoo.study.grid import RunPlan
-from mppi_zoo.study.job import DONE, STOPPED, last_lines
+from mppi_zoo.study.job import DONE, STOPPED
 
 WAITING, QUEUED, RUNNING = "waiting", "queued", "running"
 INTERRUPTED, PAUSED, FAILED, FINISHED = "interrupted", "stopped", "failed", "done"
@@ -54,7 +55,7 @@ def read_state(study: Path, run: RunPlan, alive: Callable[[str], bool]) -> RunSt
     folder = study / "runs" / run.name
     last = _latest(events)
     state = _state(last, folder, run, alive)
-    step, eval_return, speed = _progress(folder)
+    step, eval_return, speed = _progress(study, Path("runs") / run.name)
     ended = next((event for event in reversed(events) if event["event"] == journal.ENDED), {})
     return RunState(
         run,
@@ -100,17 +101,17 @@ def _state(last: dict[str, Any], folder: Path, run: RunPlan, alive: Callable[[st
     return WAITING
 
 
-def _progress(folder: Path) -> tuple[int, float | None, float | None]:
+def _progress(study: Path, run: Path) -> tuple[int, float | None, float | None]:
     """Step, return of the last evaluation and steps/s, from the ends of the two CSV files."""
     step, eval_return, speed = 0, None, None
-    for line in last_lines(folder / "metrics.csv", 400):
+    for line in reader.last_lines(study, run / "metrics.csv", 400):
         fields = line.split(",")
         if len(fields) != 4 or not fields[0].isdigit():
             continue
         step = int(fields[0])
         if fields[1:3] == ["eval", "episode_return"]:
             eval_return = _number(fields[3])
-    for line in last_lines(folder / "timing.csv", 50):
+    for line in reader.last_lines(study, run / "timing.csv", 50):
         fields = line.split(",")
         if len(fields) == 3 and fields[1] == "steps_per_second":
             speed = _number(fields[2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from html import unescape
@@ -9,6 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from support.run_folders import make_run
 from support.short_runs import ToyRuns
 
 from mppi_zoo.analysis import report
@@ -94,3 +96,32 @@ def test_nothing_to_report_is_an_error(tmp_path: Path, capsys) -> None:
 )
 def test_numbers(value: float, text: str) -> None:
     assert number(value) == text
+
+
+def test_what_lies_outside_is_neither_shown_nor_written(tmp_path: Path, capsys) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("a password")
+    run, page = make_run(tmp_path / "run"), tmp_path / "page"
+    (run / "videos").mkdir()
+    (run / "videos" / "film.mp4").symlink_to(secret)
+    page.mkdir()
+    for name in ("index.html", "index.html.tmp"):
+        (page / name).symlink_to(secret)
+    assert report.main([str(run), "--out", str(page)]) == 0
+    assert secret.read_text() == "a password"
+    text = (page / "index.html").read_text()
+    assert "Evaluation videos" not in text and not (page / "index.html").is_symlink()
+    metrics = run / "metrics.csv"
+    metrics.rename(tmp_path / "metrics.csv")
+    metrics.symlink_to(tmp_path / "metrics.csv")
+    assert report.main([str(run), "--out", str(page)]) == 2
+    assert f"{metrics} lies outside its folder" in capsys.readouterr().err
+
+
+def test_a_pipe_among_the_videos_is_left_out(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    (run / "videos").mkdir()
+    os.mkfifo(run / "videos" / "film.mp4")
+    (run / "videos" / "folder.mp4").mkdir()
+    assert report.main([str(run), "--out", str(tmp_path / "page")]) == 0
+    assert "Evaluation videos" not in (tmp_path / "page" / "index.html").read_text()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from support.file_systems import without_locks
 
-from mppi_zoo.runs.lock import OWNER_FILE, in_use, locked
+from mppi_zoo.runs.lock import LOCK_FILE, OWNER_FILE, in_use, locked
 
 
 def test_a_folder_is_in_use_while_it_is_locked(tmp_path: Path) -> None:
@@ -58,3 +58,11 @@ def test_without_locks_a_folder_is_in_use_while_its_owner_lives(
             owner.write_text(text)
             assert not in_use(tmp_path)
     assert not in_use(tmp_path)
+
+
+def test_asking_whether_a_folder_is_in_use_empties_no_other_file(tmp_path: Path) -> None:
+    other, folder = tmp_path / "notes.txt", tmp_path / "run"
+    other.write_text("mine")
+    folder.mkdir()
+    (folder / LOCK_FILE).symlink_to(other)
+    assert not in_use(folder) and other.read_text() == "mine"

@@ -10,7 +10,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mppi_zoo.runs.metrics import MetricsLogger, Position, complete_lines
+from mppi_zoo.runs import reader
+from mppi_zoo.runs.metrics import MetricsLogger, Position
 
 HEADER = "step,split,metric,value\n"
 
@@ -34,7 +35,7 @@ def test_values_come_back_exactly(tmp_path_factory, value):
     folder = tmp_path_factory.mktemp("run")
     with log(folder) as logger:
         logger.write(0, "eval", {"x": value})
-    text = complete_lines(folder / "metrics.csv")[1].split(",")[3]
+    text = reader.read_lines(folder, "metrics.csv")[1].split(",")[3]
     assert float(text) == value or (math.isnan(value) and math.isnan(float(text)))
 
 
