@@ -28,6 +28,7 @@ from mppi_zoo.analysis.sections import (
     scores_section,
 )
 from mppi_zoo.runs.atomic import write_text
+from mppi_zoo.runs.outcome import DONE, Attempt, add_debug, conclude
 
 
 def parser() -> argparse.ArgumentParser:
@@ -44,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
         default=FOLDER,
         help="folder of the published curves; those of the repository by default",
     )
+    add_debug(result)
     return result
 
 
@@ -96,13 +98,13 @@ def build(
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     args = parser().parse_args(argv)
-    try:
+
+    def body(attempt: Attempt) -> int:
         file = build(args.runs, args.out, args.title, args.published)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(f"{file} ({file.stat().st_size / 2**20:.1f} MiB)")
-    return 0
+        print(f"{file} ({file.stat().st_size / 2**20:.1f} MiB)")
+        return DONE
+
+    return conclude(body, debug=args.debug)
 
 
 if __name__ == "__main__":

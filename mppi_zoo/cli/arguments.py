@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from mppi_zoo.config import gin_config as config
+from mppi_zoo.runs.outcome import add_debug
 
 
 def parser() -> argparse.ArgumentParser:
@@ -81,6 +82,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--no-video", action="store_true", default=None, help="film no evaluation")
     p.add_argument("--wandb", metavar="PROJECT", help="log to Weights & Biases too")
     p.add_argument("--quiet", action="store_true", help="no progress")
+    add_debug(p)
     return p
 
 

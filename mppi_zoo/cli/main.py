@@ -13,29 +13,28 @@ from collections.abc import Sequence
 
 from mppi_zoo.cli import resume
 from mppi_zoo.cli.arguments import parser
-from mppi_zoo.cli.session import DONE, REFUSED, STOPPED, train
+from mppi_zoo.cli.session import train
 from mppi_zoo.cli.setup import Setup, add_evaluator, build
 from mppi_zoo.compute.memory import keep_freed_memory
-from mppi_zoo.envs import EnvironmentFault
-from mppi_zoo.runs.signals import Interrupted, StopSignals
+from mppi_zoo.runs.outcome import DONE, Attempt, conclude
+from mppi_zoo.runs.signals import StopSignals
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     args = parser().parse_args(argv)
-    arguments = sys.argv[1:] if argv is None else argv
-    try:
+    command_line = ["python", "-m", "mppi_zoo.run", *(sys.argv[1:] if argv is None else argv)]
+
+    def body(attempt: Attempt) -> int:
         with StopSignals() as stop:
-            return run(args, ["python", "-m", "mppi_zoo.run", *arguments], stop)
-    except Interrupted as signal:
-        print(f"stopped by {signal}", file=sys.stderr)
-        return STOPPED
-    except (ValueError, FloatingPointError, OSError, ImportError, EnvironmentFault) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return REFUSED
+            return run(args, command_line, stop, attempt)
+
+    return conclude(body, debug=args.debug)
 
 
-def run(args: argparse.Namespace, command_line: Sequence[str], stop: StopSignals) -> int:
+def run(
+    args: argparse.Namespace, command_line: Sequence[str], stop: StopSignals, attempt: Attempt
+) -> int:
     """Build everything, then train, evaluate, or show the configuration; returns the exit code."""
     if args.eval and args.init_from is None:
         raise ValueError("--eval needs --init-from FILE: a run folder or one of its checkpoints")
@@ -48,9 +47,10 @@ def run(args: argparse.Namespace, command_line: Sequence[str], stop: StopSignals
             return DONE
         setup = add_evaluator(setup, args, stack, stop.check)
         if args.eval:
+            attempt.begun = True
             evaluate(setup)
             return DONE
-        return train(setup, args, command_line, record, stop)
+        return train(setup, args, command_line, record, stop, attempt)
 
 
 def evaluate(setup: Setup) -> None:

@@ -16,11 +16,11 @@ import numpy as np
 from mppi_zoo.cli import resume
 from mppi_zoo.cli.acceleration import accelerate
 from mppi_zoo.cli.setup import Setup
-from mppi_zoo.envs import EnvironmentFault
 from mppi_zoo.runs import folder as run_folder
 from mppi_zoo.runs.checkpoint_store import CheckpointStore, Opened
 from mppi_zoo.runs.lock import locked
 from mppi_zoo.runs.metrics import MetricsLogger
+from mppi_zoo.runs.outcome import DONE, FAULT, REFUSED, STOPPED, Attempt, describe  # noqa: F401
 from mppi_zoo.runs.progress import Progress
 from mppi_zoo.runs.signals import Interrupted, StopSignals
 from mppi_zoo.training import checkpointing
@@ -28,12 +28,6 @@ from mppi_zoo.training.checkpointing import Checkpointer
 from mppi_zoo.training.replay import Replay
 from mppi_zoo.training.throughput import forecast
 from mppi_zoo.training.trainer import Trainer
-
-# Exit codes of the command line
-DONE = 0
-REFUSED = 2  # bad input; nothing was begun
-FAULT = 3  # the environment, the numbers or the disk failed under way; checkpoints are good
-STOPPED = 75  # by a signal, after a checkpoint; EX_TEMPFAIL: the same command may be given again
 
 
 class OpenRun(NamedTuple):
@@ -53,14 +47,19 @@ def train(
     command_line: Sequence[str],
     record: dict[str, Any] | None,
     stop: StopSignals,
+    attempt: Attempt,
 ) -> int:
     """Train in a new folder, or go on in that of the run with this ``record``.
+
+    Args:
+        attempt: told when the run has begun, so that errors from then on are faults.
 
     Returns:
         The exit code.
 
     Raises:
         ValueError, OSError: the folder cannot be used, or the run in it not resumed.
+        Exception: a fault under way, of the environment, a part, the numbers or the disk.
     """
     options, envs = setup.experiment.training, setup.envs
     changes = ""  # of the configuration; refused before anything is made or opened
@@ -69,6 +68,7 @@ def train(
     notes = [setup.note, _restoring(setup)]
     replay = _replay(setup)
     folder = _new_folder(setup, args, command_line) if record is None else args.resume
+    attempt.begun, attempt.advice = record is None, lambda: _go_on(folder, None)
     with contextlib.ExitStack() as stack:
         run = _open(stack, folder, setup, args, resumed=record is not None)
         _announce(run, setup, args, replay, notes)
@@ -79,7 +79,8 @@ def train(
         checkpointer = Checkpointer(run.store, trainer, run.logger, options.checkpoint_minutes)
         if record is not None:
             _resume(run, setup, checkpointer, command_line, changes)
-        code = _to_the_end(trainer, checkpointer, stop)
+        attempt.begun, attempt.advice = True, lambda: _go_on(folder, checkpointer.latest)
+        code = attempt.code = _to_the_end(trainer, checkpointer, stop)
     if code == DONE:
         _plot(folder, args.quiet)
     return code
@@ -171,31 +172,34 @@ def _resume(
 
 
 def _to_the_end(trainer: Trainer, checkpointer: Checkpointer, stop: StopSignals) -> int:
-    """Train to the end, or until a signal or a fault; returns the exit code."""
-    go_on = f"python -m mppi_zoo.run --resume {trainer.folder}"
+    """Train to the end, or until a signal; returns the exit code."""
 
     def between() -> None:
         stop.check()
         checkpointer.save_if_due()
 
     try:
-        try:
-            trainer.run(between)
-            checkpointer.save()
-            return DONE
-        except Interrupted as signal:
-            path = checkpointer.save()
-            print(
-                f"stopped by {signal} at step {trainer.state.step}, checkpoint {path}; "
-                f"go on with: {go_on}",
-                file=sys.stderr,
-            )
-            return STOPPED
-    except (EnvironmentFault, FloatingPointError, OSError) as error:
-        step = checkpointer.latest
-        kept = "there is no checkpoint yet" if step is None else f"step {step} is kept"
-        print(f"error: {error}\n{kept}; go on with: {go_on}", file=sys.stderr)
-        return FAULT
+        trainer.run(between)
+        checkpointer.save()
+        return DONE
+    except Interrupted as signal:
+        path = checkpointer.save()
+        print(
+            f"stopped by {signal} at step {trainer.state.step}, checkpoint {path}; "
+            f"go on with: {_resume_command(trainer.folder)}",
+            file=sys.stderr,
+        )
+        return STOPPED
+
+
+def _go_on(folder: Path, step: int | None) -> str:
+    """How to go on after a fault, with the newest checkpoint at this step."""
+    kept = "there is no checkpoint yet" if step is None else f"step {step} is kept"
+    return f"{kept}; go on with: {_resume_command(folder)}"
+
+
+def _resume_command(folder: Path) -> str:
+    return f"python -m mppi_zoo.run --resume {folder}"
 
 
 def _new_folder(setup: Setup, args: argparse.Namespace, command_line: Sequence[str]) -> Path:
@@ -250,7 +254,9 @@ def _plot(folder: Path, quiet: bool) -> None:
     try:
         learning_curve.plot_learning_curve([folder], curve)
         message = f"learning curve: {curve}"
-    except ValueError as error:  # no episode ended yet: nothing to draw, and no harm
-        message = f"no learning curve: {error}"
+    except (
+        Exception
+    ) as error:  # no episode ended yet, a full disk: the run is complete all the same
+        message = f"no learning curve: {describe(error)}"
     if not quiet:
         print(message)

@@ -12,6 +12,7 @@ come from torch's global generator, which ``torch.manual_seed`` seeds.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 from mppi_zoo.agent.agent import POMPCAgent
 from mppi_zoo.agent.execution import Execution
 from mppi_zoo.deploy.controller import load
+from mppi_zoo.runs.outcome import DONE, Attempt, add_debug, conclude
 
 
 class PolicyProgram(nn.Module):
@@ -77,17 +79,24 @@ def save(execution: Execution, folder: Path, states: int = 1) -> tuple[Path, Pat
     return paths
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """The command line."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m mppi_zoo.export", description=__doc__)
     parser.add_argument("run", type=Path, help="run folder")
     parser.add_argument("--out", type=Path, help="where to write; default: RUN/exported")
     parser.add_argument("--last", action="store_true", help="the last agent, not the best")
+    add_debug(parser)
     args = parser.parse_args(argv)
-    execution = load(args.run, best=not args.last).execution
-    for path in save(execution, args.out or args.run / "exported"):
-        print(path)
+
+    def body(attempt: Attempt) -> int:
+        execution = load(args.run, best=not args.last).execution
+        attempt.begun = True
+        for path in save(execution, args.out or args.run / "exported"):
+            print(path)
+        return DONE
+
+    return conclude(body, debug=args.debug)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

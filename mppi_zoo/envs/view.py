@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -98,7 +99,9 @@ class AgentEnv(gymnasium.Wrapper):
         self._seed, self._steps = seed, 0
         try:
             obs, info = self.env.reset(seed=seed, options=options)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # SystemExit too: an environment must not end the process
             raise EnvironmentFault(f"{self._where()}: reset raised {_told(error)}") from error
         return self._flat(obs), info
 
@@ -123,9 +126,20 @@ class AgentEnv(gymnasium.Wrapper):
                 total += float(reward)
                 if terminated or truncated:
                     break
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             raise EnvironmentFault(f"{self._where()}: step raised {_told(error)}") from error
         return self._flat(obs), total, bool(terminated), bool(truncated), info
+
+    def close(self) -> None:
+        """Closes the environment; an error there is a warning, since nothing depends on it."""
+        try:
+            super().close()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            warnings.warn(f"{self.facts.task}: close raised {_told(error)}", stacklevel=2)
 
     def probe(self) -> str:
         """Why an episode cannot be restored by its seed and actions; empty if it can.
@@ -206,7 +220,7 @@ class AgentEnv(gymnasium.Wrapper):
         return unit.astype(self._action_dtype).reshape(self._action_shape)
 
 
-def _told(error: Exception) -> str:
+def _told(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 

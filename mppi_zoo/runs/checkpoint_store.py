@@ -67,7 +67,7 @@ class CheckpointStore:
         Raises:
             OSError: it could not be written; earlier checkpoints are unchanged.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(exist_ok=True)
         stem = f"{self._next:06d}"
         self._next += 1
         state = self._write(f"{stem}.pt", content)

@@ -6,6 +6,7 @@ bytes. Times and speeds go to ``timing.csv``.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import operator
 import os
@@ -91,6 +92,7 @@ class MetricsLogger:
         Raises:
             ValueError: a name that does not fit a CSV cell, or a negative step.
             TypeError: a value that is not one number, or a step that is not an integer.
+            OSError: the rows cannot be written, or the file was deleted or moved.
         """
         self._record(self._metrics, step, (_name(split),), values)
 
@@ -99,30 +101,44 @@ class MetricsLogger:
         self._record(self._timing, step, (), values)
 
     def position(self, step: int) -> Position:
-        """Where the files end now; what they hold is on disk when this returns."""
+        """Where the files end now; what they hold is on disk when this returns.
+
+        Raises:
+            FileNotFoundError: a file was deleted or moved.
+        """
         lengths = []
         for file in (self._metrics, self._timing):
+            _check_there(file)
             file.flush()
             os.fsync(file.fileno())
             lengths.append(os.fstat(file.fileno()).st_size)
         return Position(step, *lengths)
 
     def close(self) -> None:
-        """Closes all files; may be called twice."""
-        self._metrics.close()
-        self._timing.close()
-        if self._tensorboard is not None:
-            self._tensorboard.close()
-            self._tensorboard = None
-        if self._wandb is not None:
-            self._wandb.finish()
-            self._wandb = None
+        """Closes all files, also where closing one of them fails; may be called twice.
+
+        Raises:
+            OSError: what was still to be written could not be, as on a full disk.
+        """
+        tensorboard, self._tensorboard = self._tensorboard, None
+        wandb, self._wandb = self._wandb, None
+        with contextlib.ExitStack() as stack:
+            if wandb is not None:
+                stack.callback(wandb.finish)
+            if tensorboard is not None:
+                stack.callback(tensorboard.close)
+            stack.callback(self._timing.close)
+            stack.callback(self._metrics.close)
 
     def __enter__(self) -> MetricsLogger:
         return self
 
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if error is None:
+            self.close()
+            return
+        with contextlib.suppress(Exception):  # the error that is under way says more
+            self.close()
 
     def _record(
         self, file: TextIO, step: int, split: tuple[str, ...], values: Mapping[str, SupportsFloat]
@@ -135,6 +151,7 @@ class MetricsLogger:
         rows = (",".join((str(step), *split, name, repr(x))) for name, x in numbers.items())
         file.write("".join(row + "\n" for row in rows))
         file.flush()
+        _check_there(file)
         prefix = split[0] if split else "timing"
         tagged = {f"{prefix}/{name}": number for name, number in numbers.items()}
         if self._tensorboard is not None:
@@ -184,6 +201,19 @@ def _open(path: Path, columns: tuple[str, ...], length: int) -> TextIO:
         file.write(",".join(columns) + "\n")
         file.flush()
     return file
+
+
+def _check_there(file: TextIO) -> None:
+    """Check that an open file still has its name: what is written to a deleted one is lost.
+
+    Raises:
+        FileNotFoundError: it has not.
+    """
+    if not os.path.exists(file.name) or os.fstat(file.fileno()).st_nlink == 0:
+        raise FileNotFoundError(
+            f"{file.name} was deleted, or its folder moved, while the run was writing to it: put "
+            "it back before the run goes on"
+        )
 
 
 def _name(name: str) -> str:

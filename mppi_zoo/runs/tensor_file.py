@@ -60,7 +60,7 @@ def write(path: Path, content: Any) -> Written:
                 raise passed[0].error from None
             raise
 
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(exist_ok=True)  # not its parents: a run folder that was moved stays gone
     write_file(path, save)
     return passed[0].written()
 

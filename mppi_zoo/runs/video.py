@@ -16,7 +16,7 @@ def save_video(path: Path, frames: Sequence[np.ndarray], fps: int = 25) -> str:
     try:
         import imageio.v3 as imageio
 
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(exist_ok=True)
         # macro_block_size 1: keep the frames' own size
         imageio.imwrite(path, np.stack(frames), fps=fps, macro_block_size=1)
     except Exception as error:  # encoders fail in many ways; none may stop the run

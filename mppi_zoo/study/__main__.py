@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from rich.console import Console
 from mppi_zoo.analysis import report
 from mppi_zoo.runs import reader
 from mppi_zoo.runs.atomic import write_text
-from mppi_zoo.runs.signals import Interrupted
+from mppi_zoo.runs.outcome import DONE, SOME_FAILED, Attempt, conclude
 from mppi_zoo.study import command_line, launching
 from mppi_zoo.study.file import STUDY_FILE, find_study, read_study, study_text
 from mppi_zoo.study.grid import RunPlan, Study, expand
@@ -20,27 +21,20 @@ from mppi_zoo.study.local import LocalLauncher
 from mppi_zoo.study.state import FINISHED, QUEUED, RUNNING, RunState, read_state
 from mppi_zoo.study.table import Display, failures, table
 
-DONE, SOME_FAILED, REFUSED, STOPPED = 0, 1, 2, 75
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    try:
-        if arguments and arguments[0] == "status":
-            return _status(command_line.status_parser().parse_args(arguments[1:]))
-        if arguments and arguments[0] == "report":
-            return _report(command_line.report_parser().parse_args(arguments[1:]))
-        return _run(command_line.parser().parse_args(arguments))
-    except Interrupted as reason:
-        print(f"stopped by {reason}; the same command goes on", file=sys.stderr)
-        return STOPPED
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return REFUSED
+    if arguments and arguments[0] == "status":
+        args, command = command_line.status_parser().parse_args(arguments[1:]), _status
+    elif arguments and arguments[0] == "report":
+        args, command = command_line.report_parser().parse_args(arguments[1:]), _report
+    else:
+        args, command = command_line.parser().parse_args(arguments), _run
+    return conclude(lambda attempt: command(args, attempt), debug=args.debug)
 
 
-def _run(args) -> int:
+def _run(args: argparse.Namespace, attempt: Attempt) -> int:
     # the runs
     study, folder = command_line.study_and_folder(args)
     runs = expand(study)
@@ -52,6 +46,7 @@ def _run(args) -> int:
     reader.refuse_links(folder)
     launcher = launching.launcher(args, folder, study, runs)
     _keep(study, folder, args.force)
+    attempt.begun, attempt.advice = True, lambda: "the same command goes on"
     # on this machine, until all have ended
     if isinstance(launcher, LocalLauncher):
         with Display() as display:
@@ -116,7 +111,7 @@ def _states(folder: Path, runs: Sequence[RunPlan]) -> list[RunState]:
     return [read_state(folder, run, alive) for run in runs]
 
 
-def _status(args) -> int:
+def _status(args: argparse.Namespace, attempt: Attempt) -> int:
     _, runs = _opened(args.folder)
     states = _states(args.folder, runs)
     if args.watch:
@@ -132,7 +127,7 @@ def _status(args) -> int:
     return DONE
 
 
-def _report(args) -> int:
+def _report(args: argparse.Namespace, attempt: Attempt) -> int:
     study, runs = _opened(args.folder)
     places = [Path("runs") / run.name for run in runs]
     folders = [

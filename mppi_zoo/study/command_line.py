@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mppi_zoo.analysis.published import FOLDER
+from mppi_zoo.runs.outcome import add_debug
 from mppi_zoo.study.file import STUDY_FILE, find_study, read_study
 from mppi_zoo.study.grid import RunPlan, Study, split_values
 
@@ -86,6 +87,7 @@ def parser() -> argparse.ArgumentParser:
         help="a further sbatch option such as account=robots; repeatable",
     )
     cluster.add_argument("--wait", action="store_true", help="stay until no run is left")
+    add_debug(p)
     return p
 
 
@@ -94,6 +96,7 @@ def status_parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="python -m mppi_zoo.study status")
     p.add_argument("folder", type=Path)
     p.add_argument("--watch", action="store_true", help="until no run is under way")
+    add_debug(p)
     return p
 
 
@@ -103,6 +106,7 @@ def report_parser() -> argparse.ArgumentParser:
     p.add_argument("folder", type=Path)
     p.add_argument("--out", type=Path, help="folder of the page; default: report/ in the study")
     p.add_argument("--published", type=Path, default=FOLDER, help="published curves to show beside")
+    add_debug(p)
     return p
 
 

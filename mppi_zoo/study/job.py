@@ -19,12 +19,13 @@ from submitit.helpers import DelayedSubmission
 
 from mppi_zoo.runs import reader
 from mppi_zoo.runs.lock import in_use
+from mppi_zoo.runs.outcome import DONE, REFUSED, STOPPED
 from mppi_zoo.runs.signals import STOP_SIGNALS
 from mppi_zoo.study import journal
 from mppi_zoo.study.grid import RunPlan
 
-# Exit codes of mppi_zoo.run after which a run is not started again; cli/session.py has them all.
-DONE, REFUSED, STOPPED = 0, 2, 75
+# Exit codes of mppi_zoo.run after which a run is not started again.
+FINAL = (DONE, REFUSED, STOPPED)
 
 # Exit codes of a process that a stop signal ended before its handler was installed, or that a
 # second stop signal ended.
@@ -95,7 +96,7 @@ class Job:
                 code = self._ended(run.name)
                 if code is None:
                     continue
-                again = code not in (DONE, REFUSED, STOPPED) and not self._stopping
+                again = code not in FINAL and not self._stopping
                 again = again and attempts[run.name] <= self.retries
                 self._note_end(run, code, attempts[run.name], again)
                 if again:

@@ -181,8 +181,9 @@ class Replay:
         total = int(counts.sum())
         if total == 0:
             raise ValueError(
-                f"the replay holds no window of {self.horizon + 1} rows yet; collect more steps "
-                "before the first update"
+                f"the replay holds no window of {self.horizon + 1} observations: no episode so far "
+                "is that long. Does the environment end its episodes at once? Else collect more "
+                "steps before the first update"
             )
         drawn = generator.integers(total, size=batch)
         offsets = np.concatenate([[0], np.cumsum(counts)])

@@ -21,6 +21,10 @@ def set_fault(kind: str, after: int = 0) -> None:
     STEPS[0] = 0
 
 
+class Unusual(BaseException):
+    """Not an Exception, so that `except Exception` lets it pass."""
+
+
 class Faulty(Point):
     def __init__(self) -> None:
         super().__init__(terminating=True)
@@ -33,6 +37,12 @@ class Faulty(Point):
         match FAULT["kind"]:
             case "raises":
                 raise ZeroDivisionError("a bug of mine")
+            case "exits":
+                raise SystemExit(0)
+            case "raises what is no Exception":
+                raise Unusual("a stop of my own")
+            case "terminates":
+                terminated = True
             case "nan observation":
                 obs = np.full_like(obs, np.nan)
             case "infinite observation":
@@ -48,6 +58,13 @@ class Faulty(Point):
             case "dies":
                 os.kill(os.getpid(), signal.SIGKILL)
         return obs, reward, terminated, truncated, info
+
+
+class ClosesBadly(Point):
+    """Trains, and ends the process when it is closed."""
+
+    def close(self) -> None:
+        raise SystemExit(7)
 
 
 class Unseeded(Point):

@@ -33,9 +33,9 @@ from system.soak.compare import differences
 
 from mppi_zoo import envs
 from mppi_zoo.cli import main as run
-from mppi_zoo.cli.session import DONE, FAULT, REFUSED, STOPPED
 from mppi_zoo.runs.checkpoint_store import CheckpointStore
 from mppi_zoo.runs.lock import LOCK_FILE, OWNER_FILE, locked
+from mppi_zoo.runs.outcome import DONE, FAULT, REFUSED, STOPPED
 from mppi_zoo.training.evaluation import Evaluator
 
 MEMBER, TASK = "pompc_adaptive_fkl", TOY

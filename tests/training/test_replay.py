@@ -312,7 +312,7 @@ def test_a_replay_that_was_not_full_moves_into_a_larger_one(steps: int) -> None:
 def test_no_window_yet() -> None:
     replay = Replay(SPEC, 50, 3)
     fill(replay, 3, {})
-    with pytest.raises(ValueError, match="no window of 4 rows yet"):
+    with pytest.raises(ValueError, match="no window of 4 observations"):
         replay.sample(1, np.random.default_rng(0))
     fill(replay, 1, {})
     assert len(replay) == 1
