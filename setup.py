@@ -78,6 +78,7 @@ setup(
         "mujoco>=3.2,<4",  # dm_control 1.0.50 breaks with mujoco 4.0.0
         'dm_control>=1.0.28; python_version < "3.13"',
         *(name + NO_LABMAZE for name in DM_CONTROL_DEPENDENCIES),
+        "annotated-types>=0.6,<1",
         "gin-config>=0.5,<0.6",  # config.py reads its private tables to find dead bindings
         "tensorboard>=2.15",
         "rich>=13",

@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import gin
 import numpy as np
 import torch
 from torch import Tensor
@@ -17,6 +16,8 @@ from mppi_zoo.agent.policy_update import PolicyUpdate, WeightedSum
 from mppi_zoo.agent.views import Networks, View, frozen_view, mean_view
 from mppi_zoo.compute import transfer
 from mppi_zoo.core.noise import draw_update_noise
+from mppi_zoo.core.ranges import Seed
+from mppi_zoo.core.registration import register
 from mppi_zoo.core.rng import generator_for, restore_generator
 from mppi_zoo.core.types import Batch, EnvSpec, Gaussian, UpdateNoise
 from mppi_zoo.networks.critic import QCritic, VCritic
@@ -28,7 +29,7 @@ from mppi_zoo.objective.prior import Prior
 from mppi_zoo.planning.base import Planner, PlanningModel, PlanResult
 
 
-@gin.register
+@register
 class POMPCAgent:
     """World model, critic, policy, prior and planner under one objective.
 
@@ -70,7 +71,7 @@ class POMPCAgent:
         view: View = mean_view,
         pretrain_policy: bool = True,
         replan_log_std_bounds: LogStdBounds | None = (-2.0, 1.0),
-        seed: int = 0,
+        seed: Seed = 0,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ):

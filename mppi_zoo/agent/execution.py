@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import gin
 import torch
 from torch import Tensor
 
@@ -17,12 +16,13 @@ from mppi_zoo.agent.agent import POMPCAgent
 from mppi_zoo.agent.views import BFloat16Hidden, Networks, SamePrecision
 from mppi_zoo.compute.cuda_graphs import Recorded, Recorder
 from mppi_zoo.compute.precision import Float32Matmul, TF32Matmul
+from mppi_zoo.core.registration import register
 from mppi_zoo.core.types import Batch, UpdateNoise
 from mppi_zoo.networks.policy import LogStdBounds
 from mppi_zoo.planning.base import PlanningModel, PlanResult
 
 
-@gin.register
+@register
 class Execution:
     """Runs one agent's ``act``, ``replan`` and ``update``.
 

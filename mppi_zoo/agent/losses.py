@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-import gin
 import torch
 from torch import Tensor
 
 from mppi_zoo.agent.parts import Parts
+from mppi_zoo.core.ranges import NonNegative, PositiveShare
+from mppi_zoo.core.registration import register
 from mppi_zoo.core.types import Batch, Gaussian, UpdateNoise
 from mppi_zoo.networks.critic import CriticQuery, TargetQuery
 from mppi_zoo.objective.kl_weight import LamWeights
@@ -37,7 +38,7 @@ class LossTerm(Protocol):
         ...
 
 
-@gin.register
+@register
 class ModelLoss:
     """The model's and critics' joint loss: named terms, each with a weight.
 
@@ -54,16 +55,14 @@ class ModelLoss:
 
     def __init__(
         self,
-        consistency: float = 20.0,
-        reward: float = 0.1,
-        value: float = 0.1,
-        termination: float = 1.0,
-        rho: float = 0.5,
+        consistency: NonNegative = 20.0,
+        reward: NonNegative = 0.1,
+        value: NonNegative = 0.1,
+        termination: NonNegative = 1.0,
+        rho: PositiveShare = 0.5,
         terms: Sequence[LossTerm] = (),
         weights: Mapping[str, float] | None = None,
     ):
-        if not 0 < rho <= 1:
-            raise ValueError(f"ModelLoss.rho = {rho}: expected a number in (0, 1]")
         own = {
             "consistency": consistency,
             "reward": reward,

@@ -6,11 +6,12 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-import gin
 import torch
 from torch import Tensor
 
 from mppi_zoo.core.optim import ClippedAdam
+from mppi_zoo.core.ranges import NonNegative
+from mppi_zoo.core.registration import register
 from mppi_zoo.core.types import EnvSpec, Gaussian, NetworkSizes
 from mppi_zoo.networks.critic import QCritic, VCritic
 from mppi_zoo.networks.policy import Policy
@@ -83,7 +84,7 @@ def build_parts(
     return Parts(model, built_critic, built_policy, built_prior, objective)
 
 
-@gin.register
+@register
 class Optimizers:
     """One optimiser for model and critics, one for the policy; a learned prior has its own.
 
@@ -99,9 +100,9 @@ class Optimizers:
         self,
         parts: Parts,
         optimizer: Callable[..., ClippedAdam] = ClippedAdam,
-        lr: float = 3e-4,
-        encoder_lr_scale: float = 0.3,
-        policy_eps: float = 1e-5,
+        lr: NonNegative = 3e-4,
+        encoder_lr_scale: NonNegative = 0.3,
+        policy_eps: NonNegative = 1e-5,
     ):
         model = parts.world_model
         body = [p for n, p in model.named_parameters() if not n.startswith("encoder.")]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import gin
 from torch import Tensor
 
 from mppi_zoo.agent.losses import PolicyTerms
 from mppi_zoo.core.optim import ClippedAdam
+from mppi_zoo.core.registration import register
 
 
 class PolicyUpdate(Protocol):
@@ -19,7 +19,7 @@ class PolicyUpdate(Protocol):
         ...
 
 
-@gin.register
+@register
 class WeightedSum:
     """One backward pass through gain and cost together, as lambda weighs them."""
 

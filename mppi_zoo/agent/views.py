@@ -10,10 +10,10 @@ import copy
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-import gin
 import torch
 from torch import Tensor, nn
 
+from mppi_zoo.core.registration import register
 from mppi_zoo.networks.critic import CriticQuery, QCritic, VCritic
 from mppi_zoo.networks.layers import Dense, EnsembleDense
 from mppi_zoo.networks.policy import LogStdBounds, Policy
@@ -47,7 +47,7 @@ def frozen_view(networks: Networks, replaced: Mapping[Tensor, Tensor] | None = N
 View = Callable[[Networks, LogStdBounds | None], PlanningModel]
 
 
-@gin.register
+@register
 def mean_view(networks: Networks, proposal_bounds: LogStdBounds | None) -> PlanningModel:
     """What every published member shows its planner: one model, two critic heads, the policy.
 
@@ -66,7 +66,7 @@ def mean_view(networks: Networks, proposal_bounds: LogStdBounds | None) -> Plann
     )
 
 
-@gin.register
+@register
 class SamePrecision:
     """The planner computes with the numbers that are trained."""
 
@@ -77,7 +77,7 @@ class SamePrecision:
         """Called before each plan: a view needs nothing."""
 
 
-@gin.register
+@register
 class BFloat16Hidden:
     """Products of the hidden layers in bfloat16; norms, activations and output layers as trained.
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-import gin
 import torch
+
+from mppi_zoo.core.registration import register
 
 
 class _Matmul:
@@ -31,12 +32,12 @@ class _Matmul:
             matmul.allow_tf32 = before
 
 
-@gin.register
+@register
 class Float32Matmul(_Matmul):
     """All bits of float32, whatever the process or its environment allows: the default."""
 
 
-@gin.register
+@register
 class TF32Matmul(_Matmul):
     """TF32 in plans and updates: an approximation, docs/gpu.md says of which size."""
 

@@ -23,7 +23,9 @@ from mppi_zoo.agent import agent as _agent  # noqa: F401  (registers the parts b
 from mppi_zoo.agent.agent import POMPCAgent
 from mppi_zoo.agent.execution import Execution
 from mppi_zoo.config import renames
+from mppi_zoo.config.declared import check_bindings
 from mppi_zoo.config.paths import find_gin, gin_folder
+from mppi_zoo.core.registration import register
 from mppi_zoo.envs import EnvOptions
 from mppi_zoo.objective import divergence as _divergence  # noqa: F401
 from mppi_zoo.planning import mppi as _mppi  # noqa: F401
@@ -31,7 +33,7 @@ from mppi_zoo.training.options import TrainingOptions
 from mppi_zoo.training.reanalysis import NoReanalysis, Reanalysis
 
 
-@gin.register
+@register
 @dataclass(frozen=True)
 class Experiment:
     """The parts of a run: what a configuration chooses.
@@ -81,6 +83,7 @@ def parse(
         for path in paths:
             _parse_file(path)
         gin.parse_config(list(params))
+        check_bindings()
         return gin.get_configurable(Experiment)()
     except (ValueError, SyntaxError, TypeError, OSError) as error:
         hint = renames.hint(str(error)) or _suggest(str(error))

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 
-import gin
 import torch
 from torch import Tensor
 
+from mppi_zoo.core.registration import register
 from mppi_zoo.core.types import Gaussian
 
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
@@ -68,25 +68,25 @@ def percentile_range(x: Tensor, low: float = 0.05, high: float = 0.95) -> Tensor
     return bounds[1] - bounds[0]
 
 
-@gin.register
+@register
 def pair_mean(values: Tensor) -> Tensor:
     """Mean over the two drawn heads: [2, ...] -> [...]."""
     return values.mean(0)
 
 
-@gin.register
+@register
 def pair_min(values: Tensor) -> Tensor:
     """Minimum of the two drawn heads: [2, ...] -> [...]."""
     return values.amin(0)
 
 
-@gin.register
+@register
 def action_mean(x: Tensor) -> Tensor:
     """Mean over action dimensions: [..., A] -> [...]."""
     return x.mean(-1)
 
 
-@gin.register
+@register
 def action_sum(x: Tensor) -> Tensor:
     """Sum over action dimensions: [..., A] -> [...]."""
     return x.sum(-1)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import gin
 import torch
 from torch import Tensor, nn
 
+from mppi_zoo.core.ranges import NonNegative, Positive
+from mppi_zoo.core.registration import register
 
-@gin.register
+
+@register
 class ClippedAdam:
     """Adam whose gradients are clipped jointly by min(1, max_norm/(norm + 1e-6)).
 
@@ -27,9 +29,9 @@ class ClippedAdam:
     def __init__(
         self,
         groups: Iterable[Any],
-        lr: float = 3e-4,
-        eps: float = 1e-8,
-        max_norm: float = 20.0,
+        lr: NonNegative = 3e-4,
+        eps: NonNegative = 1e-8,
+        max_norm: Positive = 20.0,
     ):
         self.adam = torch.optim.Adam(groups, lr=lr, eps=eps, fused=True)
         self.max_norm = max_norm

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import gin
+from mppi_zoo.core.ranges import Positive, PositiveInt, Size
+from mppi_zoo.core.registration import register
 
 
-@gin.register
+@register
 @dataclass(frozen=True)
 class EnvOptions:
     """Settings of an environment; None leaves a setting to the suite.
@@ -25,27 +26,7 @@ class EnvOptions:
         ValueError: a value is out of range.
     """
 
-    action_repeat: int | None = None
-    max_episode_steps: int | None = None
+    action_repeat: Size | None = None
+    max_episode_steps: PositiveInt | None = None
     episodic: bool | None = None
-    time_out: float = 300.0
-
-    def __post_init__(self) -> None:
-        for name in ("action_repeat", "max_episode_steps"):
-            value = getattr(self, name)
-            if value is None:
-                continue
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(
-                    f"EnvOptions.{name} is {value!r}; expected an integer >= 1, "
-                    "or None for the suite's default"
-                )
-        if self.episodic not in (None, True, False):
-            raise ValueError(
-                f"EnvOptions.episodic is {self.episodic!r}; expected True, False, "
-                "or None for what is known of the task"
-            )
-        if not self.time_out > 0:
-            raise ValueError(
-                f"EnvOptions.time_out is {self.time_out!r}; expected a positive number of seconds"
-            )
+    time_out: Positive = 300.0

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
-import gin
 import torch
+from annotated_types import Ge, Le
 from torch import Tensor, nn
 
 from mppi_zoo.core.math import pair_mean, pair_min, temporal_weights
+from mppi_zoo.core.ranges import Layers, Probability, Share
+from mppi_zoo.core.registration import register
 from mppi_zoo.core.rollout import discounted_rollout
 from mppi_zoo.core.types import Batch, NetworkSizes, Step
 from mppi_zoo.networks.layers import EnsembleMLP, Init, polyak_, truncated_normal_init
@@ -19,6 +21,7 @@ from mppi_zoo.networks.two_hot import TwoHot
 from mppi_zoo.networks.world_model import WorldModel
 
 PairReduction = Callable[[Tensor], Tensor]
+Heads = Annotated[int, Ge(2), Le(1000)]  # two are drawn at a time
 
 
 class CriticQuery(NamedTuple):
@@ -74,10 +77,6 @@ class Critic(nn.Module):
         target_rate: float,
     ):
         super().__init__()
-        if heads < 2:
-            raise ValueError(f"critic heads = {heads}: pairs are drawn, so at least 2 are needed")
-        if not 0 <= dropout < 1:
-            raise ValueError(f"critic dropout = {dropout}: expected a rate in [0, 1)")
         self.heads, self.dropout, self.mlp_dim = heads, dropout, mlp_dim
         self.target_pair, self.policy_pair = target_pair, policy_pair
         self.target_rate = target_rate
@@ -96,19 +95,19 @@ class Critic(nn.Module):
         polyak_(self.target_net, self.online, self.target_rate)
 
 
-@gin.register
+@register
 class QCritic(Critic):
     """Action values with a model-free one-step target."""
 
     def __init__(
         self,
         sizes: NetworkSizes,
-        heads: int = 5,
-        dropout: float = 0.01,
+        heads: Heads = 5,
+        dropout: Share = 0.01,
         hidden_init: Init = truncated_normal_init,
         target_pair: PairReduction = pair_min,
         policy_pair: PairReduction = pair_mean,
-        target_rate: float = 0.01,
+        target_rate: Probability = 0.01,
     ):
         super().__init__(
             sizes.latent_dim + sizes.action_dim,
@@ -144,23 +143,21 @@ class QCritic(Critic):
         return self.loss_from_input(x, target, rho, keep)
 
 
-@gin.register
+@register
 class VCritic(Critic):
     """State values with a model-based on-policy target of ``target_steps`` model steps (BMPC)."""
 
     def __init__(
         self,
         sizes: NetworkSizes,
-        heads: int = 2,
-        dropout: float = 0.01,
+        heads: Heads = 2,
+        dropout: Share = 0.01,
         hidden_init: Init = truncated_normal_init,
         target_pair: PairReduction = pair_mean,
         policy_pair: PairReduction = pair_mean,
-        target_rate: float = 0.01,
-        target_steps: int = 1,
+        target_rate: Probability = 0.01,
+        target_steps: Layers = 1,
     ):
-        if target_steps < 1:
-            raise ValueError(f"VCritic.target_steps = {target_steps}: expected at least 1")
         super().__init__(
             sizes.latent_dim,
             sizes.mlp_dim,

@@ -1,16 +1,16 @@
 """Encoders: factories of the network from observations to latents.
 
-To encode observations in another way, register a factory with gin and name it in the
-configuration: ``WorldModel.encoder = @my_encoder``, with ``--import`` of the module that holds it.
+To encode observations in another way, register a factory (``core.registration.register``) and name
+it in the configuration: ``WorldModel.encoder = @my_encoder``, with ``--import`` of its module.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-import gin
 from torch import nn
 
+from mppi_zoo.core.registration import register
 from mppi_zoo.core.types import ObsSpec
 from mppi_zoo.networks.layers import mlp
 
@@ -27,7 +27,7 @@ A factory raises ValueError for observations that it cannot encode.
 """
 
 
-@gin.register
+@register
 def vector_encoder(
     obs: ObsSpec, enc_dim: int, layers: int, latent_dim: int, out_norm: nn.Module
 ) -> nn.Module:

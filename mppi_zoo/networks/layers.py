@@ -5,25 +5,26 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-import gin
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mppi_zoo.compute.activations import group_softmax, mish
 from mppi_zoo.compute.linear import ensemble_linear, linear
+from mppi_zoo.core.ranges import Count, Size
+from mppi_zoo.core.registration import register
 
 Init = Callable[[Tensor, Tensor], None]
 
 
-@gin.register
+@register
 def truncated_normal_init(weight: Tensor, bias: Tensor) -> None:
     """Weights normal with std 0.02, biases 0, in place: the default of all members."""
     nn.init.trunc_normal_(weight, std=0.02)
     nn.init.zeros_(bias)
 
 
-@gin.register
+@register
 def uniform_fan_in_init(weight: Tensor, bias: Tensor) -> None:
     """Weights and biases uniform in +-1/sqrt(fan_in), in place: PyTorch's default for Linear.
 
@@ -63,16 +64,16 @@ class SimNorm(nn.Module):
 LatentNorm = Callable[[int, int], nn.Module]
 
 
-@gin.register
-def simnorm(latent_dim: int, action_dim: int, group: int = 8) -> nn.Module:
+@register
+def simnorm(latent_dim: int, action_dim: int, group: Size = 8) -> nn.Module:
     """SimNorm for any action size: every member but BOOM."""
     del action_dim
     return SimNorm(latent_dim, group)
 
 
-@gin.register
+@register
 def simnorm_unless_medium_action(
-    latent_dim: int, action_dim: int, group: int = 8, low: int = 24, high: int = 48
+    latent_dim: int, action_dim: int, group: Size = 8, low: Count = 24, high: Count = 48
 ) -> nn.Module:
     """BOOM's rule: SimNorm, but where low <= A <= high nothing after the LayerNorm."""
     return nn.Identity() if low <= action_dim <= high else SimNorm(latent_dim, group)

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import abc
 
-import gin
 import torch
 from torch import Tensor, nn
 
 from mppi_zoo.core.math import HALF_LOG_2PI
+from mppi_zoo.core.ranges import Bounds
+from mppi_zoo.core.registration import register
 from mppi_zoo.core.types import Gaussian, NetworkSizes, PolicySample
 from mppi_zoo.networks.layers import mlp
 
-LogStdBounds = tuple[float, float]
+LogStdBounds = Bounds
 
 
 class Policy(nn.Module, abc.ABC):
@@ -89,7 +90,7 @@ class Policy(nn.Module, abc.ABC):
         """The log-determinant of the squashing at an action [..., A], summed over dimensions."""
 
 
-@gin.register
+@register
 class SquashedGaussian(Policy):
     """a = tanh(m + sigma eps): TD-MPC2, TD-M(PC)^2, BOOM."""
 
@@ -103,7 +104,7 @@ class SquashedGaussian(Policy):
         return torch.log(torch.relu(1 - action.square()) + 1e-6).sum(-1)
 
 
-@gin.register
+@register
 class ClippedGaussian(Policy):
     """a = clip(tanh m + sigma eps, -1, 1): BMPC, PO-MPC.
 
@@ -120,7 +121,7 @@ class ClippedGaussian(Policy):
         return torch.zeros_like(action[..., 0])
 
 
-@gin.register
+@register
 def scaled_entropy(sample: PolicySample) -> Tensor:
     """TD-MPC2's and BMPC's term, -l_a (A l_u)/(l_a + 1e-8), i.e. -A l_u up to rounding: [...]."""
     log_prob = sample.log_prob_base - sample.squash
@@ -128,7 +129,7 @@ def scaled_entropy(sample: PolicySample) -> Tensor:
     return -log_prob * (action_dim * sample.log_prob_base) / (log_prob + 1e-8)
 
 
-@gin.register
+@register
 def residual_entropy(sample: PolicySample) -> Tensor:
     """TD-M(PC)^2's and BOOM's term: [...].
 
@@ -140,7 +141,7 @@ def residual_entropy(sample: PolicySample) -> Tensor:
     return -(action_dim * (residual - HALF_LOG_2PI) - sample.squash)
 
 
-@gin.register
+@register
 def textbook_entropy(sample: PolicySample) -> Tensor:
     """-l_a, the sample estimate of the entropy of the executed action: [...]."""
     return sample.squash - sample.log_prob_base

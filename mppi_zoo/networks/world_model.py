@@ -5,19 +5,20 @@ Source: docs/method.md, section 2.
 
 from __future__ import annotations
 
-import gin
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mppi_zoo.core.math import discount_factor, temporal_weights
+from mppi_zoo.core.ranges import Layers, Probability, Size
+from mppi_zoo.core.registration import register
 from mppi_zoo.core.types import EnvSpec, Step
 from mppi_zoo.networks.encoder import Encoder, vector_encoder
 from mppi_zoo.networks.layers import LatentNorm, mlp, simnorm, zero_init
 from mppi_zoo.networks.two_hot import TwoHot
 
 
-@gin.register
+@register
 class WorldModel(nn.Module):
     """Encoder, dynamics, reward and, in episodic tasks, termination networks.
 
@@ -37,13 +38,13 @@ class WorldModel(nn.Module):
     def __init__(
         self,
         spec: EnvSpec,
-        latent_dim: int = 512,
-        enc_dim: int = 256,
-        mlp_dim: int = 512,
-        num_enc_layers: int = 2,
-        reward_hidden_layers: int = 2,
+        latent_dim: Size = 512,
+        enc_dim: Size = 256,
+        mlp_dim: Size = 512,
+        num_enc_layers: Layers = 2,
+        reward_hidden_layers: Layers = 2,
         latent_norm: LatentNorm = simnorm,
-        discount: float | None = None,
+        discount: Probability | None = None,
         encoder: Encoder = vector_encoder,
     ):
         super().__init__()
@@ -62,7 +63,7 @@ class WorldModel(nn.Module):
         self.termination_net = mlp(latent_dim, hidden, 1) if spec.episodic else None
         gamma = discount_factor(spec.episode_length) if discount is None else discount
         self.discount: Tensor
-        self.register_buffer("discount", torch.tensor(gamma), persistent=False)
+        self.register_buffer("discount", torch.tensor(float(gamma)), persistent=False)
 
     def encode(self, obs: Tensor) -> Tensor:
         """Observations [..., O] -> latents [..., Z]."""

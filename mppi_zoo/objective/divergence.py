@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import gin
 import torch
 from torch import Tensor
 
 from mppi_zoo.core.math import HALF_LOG_2PI, action_mean, gaussian_kl, gaussian_log_prob
+from mppi_zoo.core.ranges import Bounds, Positive
+from mppi_zoo.core.registration import register
 from mppi_zoo.core.types import Batch, Gaussian, PolicySample
 from mppi_zoo.networks.policy import scaled_entropy
 
@@ -23,7 +24,7 @@ StdOf = Callable[[PolicySample, Gaussian], Tensor]
 Divergence = Callable[[PolicySample, Gaussian, Batch], Tensor]
 
 
-@gin.register
+@register
 class AnalyticKL:
     """KL(N(tanh m, sigma) || P_prior): BMPC (mean over action dimensions) and PO-MPC."""
 
@@ -34,7 +35,7 @@ class AnalyticKL:
         return self.reduce(gaussian_kl(Gaussian(sample.mean, sample.std), prior))
 
 
-@gin.register
+@register
 class AnalyticKLFromPrior:
     """KL(P_prior || N(tanh m, sigma)), the other direction: mode covering."""
 
@@ -45,7 +46,7 @@ class AnalyticKLFromPrior:
         return self.reduce(gaussian_kl(prior, Gaussian(sample.mean, sample.std)))
 
 
-@gin.register
+@register
 class SampledKL:
     """The textbook one-sample estimate log N(a; mean, sigma) - log P_prior(a), summed over A.
 
@@ -57,7 +58,7 @@ class SampledKL:
         return sample.log_prob_base - gaussian_log_prob(action, *prior)
 
 
-@gin.register
+@register
 class NegativeEntropy:
     """D = -h: the divergence to the uniform prior up to a constant (scale it by UnitScale)."""
 
@@ -70,27 +71,27 @@ class NegativeEntropy:
         return -self.entropy(sample)
 
 
-@gin.register
-def planner_std(sample: PolicySample, prior: Gaussian, floor: float = 0.05) -> Tensor:
+@register
+def planner_std(sample: PolicySample, prior: Gaussian, floor: Positive = 0.05) -> Tensor:
     """max(sigma_P, floor): TD-M(PC)^2."""
     del sample
     return prior.std.clamp(min=floor)
 
 
-@gin.register
-def policy_std(sample: PolicySample, prior: Gaussian, floor: float = 0.05) -> Tensor:
+@register
+def policy_std(sample: PolicySample, prior: Gaussian, floor: Positive = 0.05) -> Tensor:
     """sg[max(sigma_pi, floor)]: BOOM measures the distance in units of the policy's own std."""
     del prior
     return sample.std.detach().clamp(min=floor)
 
 
-@gin.register
+@register
 def textbook_log_prob(error: Tensor, log_std: Tensor) -> Tensor:
     """log N from the standardised error, [..., A] -> [...]."""
     return (-0.5 * error.square() - log_std - HALF_LOG_2PI).sum(-1)
 
 
-@gin.register
+@register
 def residual_log_prob(error: Tensor, log_std: Tensor) -> Tensor:
     """A (sum_i residual_i - ln sqrt(2 pi)): the releases of TD-M(PC)^2 and BOOM, [..., A] -> [...].
 
@@ -100,7 +101,7 @@ def residual_log_prob(error: Tensor, log_std: Tensor) -> Tensor:
     return error.shape[-1] * (residual - HALF_LOG_2PI)
 
 
-@gin.register
+@register
 class CrossEntropySample:
     """-log N(a_pi; mu_P, std), one sample of the cross-entropy H(pi, P).
 
@@ -114,7 +115,7 @@ class CrossEntropySample:
         self,
         std: StdOf = planner_std,
         log_prob: Callable[[Tensor, Tensor], Tensor] = textbook_log_prob,
-        log_prob_bounds: tuple[float, float] | None = None,
+        log_prob_bounds: Bounds | None = None,
     ):
         self.std, self.log_prob, self.bounds = std, log_prob, log_prob_bounds
 
@@ -126,7 +127,7 @@ class CrossEntropySample:
         return -log_prob
 
 
-@gin.register
+@register
 class StoredActionLikelihood:
     """-log-likelihood of the stored action under the raw network outputs (AWAC-MPC).
 
@@ -144,7 +145,7 @@ class StoredActionLikelihood:
         return -self.log_prob((batch.action - mean) / (torch.exp(raw) + 1e-8), raw)
 
 
-@gin.register
+@register
 class SquaredError:
     """sum_i (a_pi - mu_P)_i^2 to the prior's mean (BC-SAC, with the stored action as prior)."""
 

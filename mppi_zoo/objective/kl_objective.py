@@ -8,18 +8,19 @@ Every published member is a choice of the parts that are passed in.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import gin
 import torch
 from torch import Tensor, nn
 
 from mppi_zoo.core.math import temporal_weights
+from mppi_zoo.core.ranges import Extended, NonNegative, PositiveShare, Probability
+from mppi_zoo.core.registration import register
 from mppi_zoo.core.types import Batch, Gaussian, PolicySample
 from mppi_zoo.networks.policy import scaled_entropy
 from mppi_zoo.objective.divergence import Divergence, Entropy, needs_prior
-from mppi_zoo.objective.kl_weight import LamWeights, as_kl_weight
-from mppi_zoo.objective.sample_weights import UnitWeights
+from mppi_zoo.objective.kl_weight import KLWeight, LamWeights, as_kl_weight
+from mppi_zoo.objective.sample_weights import SampleWeights, UnitWeights
 from mppi_zoo.objective.scale import DivergenceScale, RunningScale, Statistics
 
 
@@ -52,7 +53,7 @@ class ObjectiveTerms(NamedTuple):
         return found
 
 
-@gin.register
+@register
 class KLObjective(nn.Module):
     """See the module's docstring.
 
@@ -70,19 +71,17 @@ class KLObjective(nn.Module):
 
     def __init__(
         self,
-        lam: Any,
+        lam: Extended | KLWeight,
         divergence: Divergence,
         kl_scale: DivergenceScale,
-        sample_weights: Any = None,
+        sample_weights: SampleWeights | None = None,
         entropy: Entropy = scaled_entropy,
-        alpha: float = 1e-4,
+        alpha: NonNegative = 1e-4,
         last_latent: bool = False,
-        rho: float = 0.5,
-        scale_rate: float = 0.01,
+        rho: PositiveShare = 0.5,
+        scale_rate: Probability = 0.01,
     ):
         super().__init__()
-        if alpha < 0 or not 0 < rho <= 1:
-            raise ValueError(f"KLObjective: expected alpha {alpha} >= 0 and rho {rho} in (0, 1]")
         self.lam = as_kl_weight(lam)
         self.divergence, self.kl_scale = divergence, kl_scale
         self.sample_weights = UnitWeights() if sample_weights is None else sample_weights

@@ -7,11 +7,12 @@ A number, :class:`Infinite`, a schedule, or an object that adapts it. Each answe
 from __future__ import annotations
 
 import math
-from typing import Any
 
-import gin
 import torch
 from torch import Tensor, nn
+
+from mppi_zoo.core.ranges import Count, NonNegative, Positive, PositiveInt
+from mppi_zoo.core.registration import register
 
 LamWeights = tuple[Tensor, Tensor]  # (w_R, w_KL), 0-d each
 
@@ -49,21 +50,13 @@ class KLWeight(nn.Module):
         """
 
 
-def _check(name: str, value: float) -> float:
-    if not (value >= 0 and math.isfinite(value)):
-        raise ValueError(
-            f"{name} = {value}: expected a number in [0, inf); use @Infinite() for inf"
-        )
-    return float(value)
-
-
-@gin.register
+@register
 class Fixed(KLWeight):
     """A constant lambda in [0, inf)."""
 
-    def __init__(self, value: float):
+    def __init__(self, value: NonNegative):
         super().__init__()
-        self.exact = _check("lam", value)
+        self.exact = float(value)
         self.value: Tensor
         self.register_buffer("value", torch.tensor(self.exact), persistent=False)
 
@@ -74,7 +67,7 @@ class Fixed(KLWeight):
         return self.value
 
 
-@gin.register
+@register
 class Infinite(KLWeight):
     """lambda = infinity: (w_R, w_KL) = (0, 1); the policy only imitates its prior (BMPC)."""
 
@@ -84,7 +77,7 @@ class Infinite(KLWeight):
         return torch.zeros_like(self.one), self.one
 
 
-@gin.register
+@register
 class ActionScaled(KLWeight):
     """lambda = scale * A: TD-M(PC)^2 has scale 1/61, BOOM 1/50.
 
@@ -94,11 +87,15 @@ class ActionScaled(KLWeight):
     """
 
     def __init__(
-        self, scale: float, medium_scale: float | None = None, low: int = 24, high: int = 48
+        self,
+        scale: NonNegative,
+        medium_scale: NonNegative | None = None,
+        low: Count = 24,
+        high: Count = 48,
     ):
         super().__init__()
-        self.scale = _check("scale", scale)
-        self.medium_scale = self.scale if medium_scale is None else _check("scale", medium_scale)
+        self.scale = scale
+        self.medium_scale = scale if medium_scale is None else medium_scale
         self.low, self.high = low, high
         self.value: Tensor
         self.register_buffer("value", torch.zeros(()), persistent=False)
@@ -114,12 +111,9 @@ class ActionScaled(KLWeight):
 class Schedule(KLWeight):
     """lambda from ``start`` to ``end`` over ``steps`` agent steps, then constant."""
 
-    def __init__(self, start: float, end: float, steps: int):
+    def __init__(self, start: NonNegative, end: NonNegative, steps: PositiveInt):
         super().__init__()
-        self.start, self.end = _check("start", start), _check("end", end)
-        if steps < 1:
-            raise ValueError(f"schedule steps = {steps}: expected at least 1 agent step")
-        self.steps = steps
+        self.start, self.end, self.steps = start, end, steps
 
     def share(self, progress: float) -> float:
         """The share of ``end`` at a progress in [0, 1]."""
@@ -130,12 +124,12 @@ class Schedule(KLWeight):
         return self.one * (self.start + share * (self.end - self.start))
 
 
-@gin.register
+@register
 class Linear(Schedule):
     """Linear in agent steps."""
 
 
-@gin.register
+@register
 class Cosine(Schedule):
     """Half a cosine wave in agent steps: flat at both ends."""
 
@@ -143,7 +137,7 @@ class Cosine(Schedule):
         return 0.5 * (1 - math.cos(math.pi * progress))
 
 
-@gin.register
+@register
 class KLBudget(KLWeight):
     """lambda = exp(eta), a dual variable that holds the batch mean of the raw D at ``target``.
 
@@ -151,12 +145,8 @@ class KLBudget(KLWeight):
     0.5 suits a divergence averaged over action dimensions; multiply by A for a sum.
     """
 
-    def __init__(self, target: float = 0.5, initial: float = 1.0, lr: float = 1e-3):
+    def __init__(self, target: Positive = 0.5, initial: Positive = 1.0, lr: Positive = 1e-3):
         super().__init__()
-        if target <= 0 or initial <= 0 or lr <= 0:
-            raise ValueError(
-                f"KLBudget: target {target}, initial {initial} and lr {lr} must be positive"
-            )
         self.target, self.lr = target, lr
         self.bounds = (math.log(1e-4), math.log(1e4))
         self.log_lam: Tensor
@@ -170,13 +160,8 @@ class KLBudget(KLWeight):
         self.log_lam.add_(self.lr * (divergence - self.target)).clamp_(*self.bounds)
 
 
-def as_kl_weight(lam: Any) -> KLWeight:
+def as_kl_weight(lam: float | KLWeight) -> KLWeight:
     """A number becomes :class:`Fixed`, ``math.inf`` :class:`Infinite`; objects pass through."""
     if isinstance(lam, KLWeight):
         return lam
-    if isinstance(lam, (int, float)):
-        return Infinite() if lam == math.inf else Fixed(lam)
-    raise TypeError(
-        f"lam = {lam!r}: expected a number in [0, inf] or one of @Infinite(), @Linear(), "
-        "@Cosine(), @KLBudget(), @ActionScaled()"
-    )
+    return Infinite() if lam == math.inf else Fixed(lam)

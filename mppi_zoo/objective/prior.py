@@ -10,12 +10,13 @@ import copy
 from collections.abc import Callable
 from typing import NamedTuple
 
-import gin
 import torch
 from torch import Tensor, nn
 
 from mppi_zoo.core.math import gaussian_kl, temporal_weights
 from mppi_zoo.core.optim import ClippedAdam
+from mppi_zoo.core.ranges import NonNegative, Positive, PositiveShare
+from mppi_zoo.core.registration import register
 from mppi_zoo.core.types import Batch, Gaussian, NetworkSizes
 from mppi_zoo.networks.layers import polyak_
 from mppi_zoo.networks.policy import ClippedGaussian, LogStdBounds, Policy
@@ -67,14 +68,14 @@ class Prior(nn.Module):
         """Restore :meth:`optimizer_state`."""
 
 
-@gin.register
+@register
 class UniformPrior(Prior):
     """Uniform on [-1, 1]^A, or none at all: D = -h up to a constant; use NegativeEntropy."""
 
     recordable = True
 
 
-@gin.register
+@register
 class PlannerPrior(Prior):
     """The stored planner distribution P_t of the replay; random steps read N(0, 1)."""
 
@@ -84,32 +85,28 @@ class PlannerPrior(Prior):
         return batch.plan
 
 
-@gin.register
+@register
 class StoredActionPrior(Prior):
     """A Gaussian of fixed std around the action that was taken (behaviour cloning)."""
 
     recordable = True
 
-    def __init__(self, parts: PriorParts, std: float = 0.2):
+    def __init__(self, parts: PriorParts, std: Positive = 0.2):
         super().__init__(parts)
-        if std <= 0:
-            raise ValueError(f"StoredActionPrior.std = {std}: expected a positive number")
         self.std = std
 
     def dist(self, z: Tensor, batch: Batch) -> Gaussian:
         return Gaussian(batch.action, torch.full_like(batch.action, self.std))
 
 
-@gin.register
+@register
 class LaggedPrior(Prior):
     """A Polyak copy of the policy, moved after each policy step: a trust region."""
 
     recordable = True
 
-    def __init__(self, parts: PriorParts, rate: float = 0.01):
+    def __init__(self, parts: PriorParts, rate: PositiveShare = 0.01):
         super().__init__(parts)
-        if not 0 < rate <= 1:
-            raise ValueError(f"LaggedPrior.rate = {rate}: expected a number in (0, 1]")
         self.rate = rate
         self.copy = copy.deepcopy(parts.policy).requires_grad_(False)
 
@@ -121,7 +118,7 @@ class LaggedPrior(Prior):
         polyak_(self.copy, policy, self.rate)
 
 
-@gin.register
+@register
 class FreshPlannerPrior(Prior):
     """MPPI run now on every state of the batch: the ideal that re-analysis approximates."""
 
@@ -139,19 +136,19 @@ class FreshPlannerPrior(Prior):
 FitKL = Callable[[Gaussian, Gaussian], Tensor]
 
 
-@gin.register
+@register
 def forward_kl(planner: Gaussian, prior: Gaussian) -> Tensor:
     """KL(P_t || P_phi), mode covering: [..., A] per dimension."""
     return gaussian_kl(planner, prior)
 
 
-@gin.register
+@register
 def reverse_kl(planner: Gaussian, prior: Gaussian) -> Tensor:
     """KL(P_phi || P_t), mode seeking: [..., A] per dimension."""
     return gaussian_kl(prior, planner)
 
 
-@gin.register
+@register
 class LearnedPrior(Prior):
     """The adaptive, "intermediate" prior of PO-MPC: a second policy head with its own Adam.
 
@@ -171,7 +168,7 @@ class LearnedPrior(Prior):
         fit_kl: FitKL = forward_kl,
         log_std_bounds: LogStdBounds = (-3.0, 1.0),
         optimizer: Callable[..., ClippedAdam] = ClippedAdam,
-        eps: float = 1e-5,
+        eps: NonNegative = 1e-5,
     ):
         super().__init__(parts)
         self.fit_kl, self.rho = fit_kl, parts.rho

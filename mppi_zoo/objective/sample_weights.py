@@ -7,13 +7,27 @@ where the class says that it needs none.
 from __future__ import annotations
 
 import math
+from typing import Any, Protocol
 
-import gin
 import torch
 from torch import Tensor
 
+from mppi_zoo.core.ranges import Positive
+from mppi_zoo.core.registration import register
 
-@gin.register
+
+class SampleWeights(Protocol):
+    """What an objective may weigh its samples with."""
+
+    needs_value: bool
+    needs_baseline: bool
+
+    def __call__(self, value: Any, baseline: Any) -> Tensor | float:
+        """See the module's docstring."""
+        ...
+
+
+@register
 class UnitWeights:
     """1 for every sample: the default."""
 
@@ -24,7 +38,7 @@ class UnitWeights:
         return 1.0
 
 
-@gin.register
+@register
 class SoftmaxValueWeights:
     """B * softmax over the batch of sg[Q/S_Q], for each t (BOOM): a mean over B makes it a sum."""
 
@@ -35,7 +49,7 @@ class SoftmaxValueWeights:
         return torch.softmax(value.detach(), dim=1) * value.shape[1]
 
 
-@gin.register
+@register
 class AdvantageWeights:
     """clip(exp((Q(z, a_pi) - Q(z, a)) / (S_Q temperature)), low, high) (AWAC-MPC).
 
@@ -45,7 +59,9 @@ class AdvantageWeights:
     needs_value = True
     needs_baseline = True
 
-    def __init__(self, temperature: float = 0.3333, low: float = 0.1, high: float = 10.0):
+    def __init__(self, temperature: Positive = 0.3333, low: Positive = 0.1, high: Positive = 10.0):
+        if low > high:
+            raise ValueError(f"AdvantageWeights: expected low {low} <= high {high}")
         self.temperature, self.log_bounds = temperature, (math.log(low), math.log(high))
 
     def __call__(self, value: Tensor, baseline: Tensor) -> Tensor:

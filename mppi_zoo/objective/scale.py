@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import gin
 import torch
 from torch import Tensor, nn
 
 from mppi_zoo.core.math import percentile_range
+from mppi_zoo.core.ranges import NonNegative, Probability
+from mppi_zoo.core.registration import register
 
 
 class Statistics(NamedTuple):
@@ -61,16 +62,16 @@ class DivergenceScale(nn.Module):
         return torch.ones_like(divergence[0, 0]), old.divergence
 
 
-@gin.register
+@register
 class UnitScale(DivergenceScale):
     """S_KL = 1."""
 
 
-@gin.register
+@register
 class OwnScale(DivergenceScale):
     """1/S_KL with a running scale of the divergence's own at t = 0 (BMPC, PO-MPC)."""
 
-    def __init__(self, rate: float = 0.01):
+    def __init__(self, rate: Probability = 0.01):
         super().__init__()
         self.running = RunningScale(rate)
 
@@ -83,7 +84,7 @@ class OwnScale(DivergenceScale):
         return 1 / scale, scale
 
 
-@gin.register
+@register
 class ValueScale(DivergenceScale):
     """1/S_Q (BC-MPC)."""
 
@@ -93,13 +94,13 @@ class ValueScale(DivergenceScale):
         return 1 / old.value, old.divergence
 
 
-@gin.register
+@register
 class GatedValueScale(DivergenceScale):
     """1/S_Q where S_Q > threshold, else 0: the gate of TD-M(PC)^2 and BOOM."""
 
     needs_value = True
 
-    def __init__(self, threshold: float = 2.0):
+    def __init__(self, threshold: NonNegative = 2.0):
         super().__init__()
         self.threshold = threshold
 

@@ -10,10 +10,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
-import gin
 import torch
 from torch import Tensor
 
+from mppi_zoo.core.ranges import Count, NonNegative, Positive, PositiveInt, Size, SizeOrNone
+from mppi_zoo.core.registration import register
 from mppi_zoo.core.rollout import Rollout
 from mppi_zoo.core.types import Gaussian
 from mppi_zoo.planning.base import Planner, PlanningModel, PlanResult
@@ -34,7 +35,7 @@ class PlanIteration(NamedTuple):
     elite_actions: Tensor  # [H, B, K, A]
 
 
-@gin.register
+@register
 class MPPIPlanner(Planner):
     """Model predictive path integral control with policy proposals.
 
@@ -57,30 +58,26 @@ class MPPIPlanner(Planner):
 
     def __init__(
         self,
-        horizon: int = 3,
-        iterations: int = 6,
-        wide_action_dim: int = 20,
-        wide_extra: int = 2,
-        samples: int = 512,
-        elites: int = 64,
-        policy_samples: int = 24,
-        temperature: float = 0.5,
-        min_std: float = 0.05,
-        max_std: float = 2.0,
-        cached_numbers: int = 2**19,
+        horizon: Size = 3,
+        iterations: Size = 6,
+        wide_action_dim: Count = 20,
+        wide_extra: SizeOrNone = 2,
+        samples: Size = 512,
+        elites: Size = 64,
+        policy_samples: SizeOrNone = 24,
+        temperature: NonNegative = 0.5,
+        min_std: Positive = 0.05,
+        max_std: Positive = 2.0,
+        cached_numbers: PositiveInt = 2**19,
     ):
-        if horizon < 1 or iterations < 1:
-            raise ValueError(
-                f"MPPIPlanner: horizon {horizon} and iterations {iterations} must be at least 1"
-            )
-        if not 1 <= elites <= samples:
+        if elites > samples:
             raise ValueError(f"MPPIPlanner: elites = {elites}, expected 1 .. samples = {samples}")
-        if not 0 <= policy_samples < samples:
+        if policy_samples >= samples:
             raise ValueError(
                 f"MPPIPlanner: policy_samples = {policy_samples}, expected 0 .. samples - 1 = "
                 f"{samples - 1}"
             )
-        if not 0 < min_std <= max_std:
+        if min_std > max_std:
             raise ValueError(f"MPPIPlanner: expected 0 < min_std {min_std} <= max_std {max_std}")
         self.horizon, self.samples, self.elites = horizon, samples, elites
         self.policy_samples, self.temperature = policy_samples, temperature

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
-import gin
+from annotated_types import Ge, Le
+
+from mppi_zoo.core.ranges import Count, NonNegative, PositiveInt, Size
+from mppi_zoo.core.registration import register
+
+Kept = Annotated[int, Ge(2), Le(1000)]
 
 
-@gin.register
+@register
 @dataclass(frozen=True)
 class TrainingOptions:
     """All in agent steps (one environment step after action repeat).
@@ -23,44 +29,20 @@ class TrainingOptions:
         log_every: steps between two records of the losses.
         checkpoint_minutes: time between two checkpoints of the whole run; 0 writes none but the
             last, and those that signals ask for.
-        checkpoints_kept: how many of them stay, at least 2.
+        checkpoints_kept: how many of them stay, at least 2, so that one that is found damaged
+            has another before it.
     """
 
-    steps: int = 1_000_000
-    seed_steps: int | None = None
-    batch_size: int = 256
-    replay_capacity: int = 1_000_000
-    updates_per_step: float = 1.0
-    eval_every: int = 50_000
-    eval_episodes: int = 10
-    log_every: int = 500
-    checkpoint_minutes: float = 5.0
-    checkpoints_kept: int = 3
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "replay_capacity", "eval_episodes", "log_every"):
-            value = getattr(self, name)
-            if not (isinstance(value, int) and value >= 1):
-                raise ValueError(f"TrainingOptions.{name} = {value!r}: expected an integer >= 1")
-        if self.seed_steps is not None and self.seed_steps < 1:
-            raise ValueError(
-                f"TrainingOptions.seed_steps = {self.seed_steps}: expected >= 1 or None"
-            )
-        if self.checkpoint_minutes < 0:
-            raise ValueError(
-                f"TrainingOptions.checkpoint_minutes = {self.checkpoint_minutes}: expected >= 0"
-            )
-        if self.checkpoints_kept < 2:
-            raise ValueError(
-                f"TrainingOptions.checkpoints_kept = {self.checkpoints_kept}: expected at least 2, "
-                "so that one that is found damaged has another before it"
-            )
-        if self.updates_per_step < 0:
-            raise ValueError(
-                f"TrainingOptions.updates_per_step = {self.updates_per_step}: expected >= 0"
-            )
-        if self.eval_every < 0:
-            raise ValueError(f"TrainingOptions.eval_every = {self.eval_every}: expected >= 0")
+    steps: PositiveInt = 1_000_000
+    seed_steps: PositiveInt | None = None
+    batch_size: Size = 256
+    replay_capacity: PositiveInt = 1_000_000
+    updates_per_step: NonNegative = 1.0
+    eval_every: Count = 50_000
+    eval_episodes: Size = 10
+    log_every: PositiveInt = 500
+    checkpoint_minutes: NonNegative = 5.0
+    checkpoints_kept: Kept = 3
 
     def seed_phase(self, episode_length: int) -> int:
         """Random steps at the start of a run with episodes of that many agent steps."""

@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
-import gin
 import torch
 
 from mppi_zoo.agent.execution import Execution
+from mppi_zoo.core.ranges import PositiveInt, Size
+from mppi_zoo.core.registration import register
 from mppi_zoo.core.types import Batch, Gaussian
 from mppi_zoo.training.replay import Replay
 
 
-@gin.register
+@register
 class Reanalysis:
     """Every ``interval`` updates the first ``count`` windows of the batch are planned anew.
 
@@ -20,9 +21,7 @@ class Reanalysis:
         count: windows refreshed, T states each.
     """
 
-    def __init__(self, interval: int = 10, count: int = 20):
-        if interval < 1 or count < 1:
-            raise ValueError(f"Reanalysis: interval {interval} and count {count} must be >= 1")
+    def __init__(self, interval: PositiveInt = 10, count: Size = 20):
         self.interval, self.count = interval, count
 
     def states_per_update(self, window: int) -> float:
@@ -55,7 +54,7 @@ class Reanalysis:
         return batch._replace(plan=plan, planned=planned)
 
 
-@gin.register
+@register
 class NoReanalysis:
     """Plans stay as they were when the step was taken."""
 

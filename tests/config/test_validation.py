@@ -22,9 +22,12 @@ SHORT = ["--gin", "tdmpc2_equiv", "--gin", "debug", "--task", "toy:point", "--qu
         (["--param", "elites=25"], "elites = 25, expected 1 .. samples = 24"),
         (["--param", "KLObjective.lam=-1.0"], "lam = -1.0"),
         (["--device", "cuda:7"], "--device cuda:7: not available"),
-        (["--param", "TrainingOptions.checkpoints_kept=1"], "checkpoints_kept = 1: expected at"),
+        (
+            ["--param", "TrainingOptions.checkpoints_kept=1"],
+            "checkpoints_kept = 1: expected",
+        ),
         (["--param", "TrainingOptions.checkpoint_minutes=-1.0"], "checkpoint_minutes = -1.0"),
-        (["--param", "EnvOptions.time_out=0.0"], "EnvOptions.time_out is 0.0"),
+        (["--param", "EnvOptions.time_out=0.0"], "EnvOptions.time_out = 0.0"),
     ],
 )
 def test_bad_sizes_fail_early(tmp_path: Path, capsys, arguments: list[str], message: str) -> None:

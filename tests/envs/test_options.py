@@ -12,7 +12,7 @@ from mppi_zoo.envs.options import EnvOptions
 @pytest.mark.parametrize("field", ["action_repeat", "max_episode_steps"])
 @pytest.mark.parametrize("value", [0, -1, 1.5, True])
 def test_bad_options(field, value):
-    with pytest.raises(ValueError, match=f"{field} is {value!r}"):
+    with pytest.raises(ValueError, match=f"EnvOptions.{field} = {value!r}: expected"):
         EnvOptions(**{field: value})
 
 

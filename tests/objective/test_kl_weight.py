@@ -115,21 +115,24 @@ def test_infinity_drops_the_return() -> None:
 @pytest.mark.parametrize(
     ("build_weight", "message"),
     [
-        (partial(as_kl_weight, -0.1), r"lam = -0.1: expected a number in \[0, inf\)"),
-        (partial(as_kl_weight, math.nan), "lam = nan"),
-        (partial(as_kl_weight, -math.inf), "lam = -inf"),
-        (partial(Fixed, math.inf), "use @Infinite"),
+        (partial(as_kl_weight, -0.1), "value = -0.1: expected a number of at least 0"),
+        (partial(as_kl_weight, math.nan), "value = nan"),
+        (partial(as_kl_weight, -math.inf), "value = -inf"),
+        (partial(Fixed, math.inf), "value = inf"),
         (partial(ActionScaled, -1.0), "scale = -1.0"),
         (partial(ActionScaled, 1.0, math.nan), "scale = nan"),
         (partial(Linear, -1.0, 1.0, 5), "start = -1.0"),
         (partial(Cosine, 1.0, math.inf, 5), "end = inf"),
         (partial(Linear, 0.0, 1.0, 0), "steps = 0"),
-        (partial(KLBudget, 0.0), "must be positive"),
-        (partial(KLBudget, 0.5, -1.0), "must be positive"),
-        (partial(KLBudget, 0.5, 1.0, 0.0), "must be positive"),
-        (partial(unscaled, 1.0, AnalyticKL(), -1e-4), "alpha -0.0001 >= 0"),
-        (partial(KLObjective, 1.0, AnalyticKL(), UnitScale(), rho=0.0), "rho 0.0"),
-        (partial(KLObjective, 1.0, AnalyticKL(), UnitScale(), rho=1.5), "rho 1.5"),
+        (partial(KLBudget, 0.0), "KLBudget.target = 0.0: expected a number above 0"),
+        (partial(KLBudget, 0.5, -1.0), "KLBudget.initial = -1.0"),
+        (partial(KLBudget, 0.5, 1.0, 0.0), "KLBudget.lr = 0.0"),
+        (
+            partial(unscaled, 1.0, AnalyticKL(), -1e-4),
+            "KLObjective.alpha = -0.0001",
+        ),
+        (partial(KLObjective, 1.0, AnalyticKL(), UnitScale(), rho=0.0), "KLObjective.rho = 0.0"),
+        (partial(KLObjective, 1.0, AnalyticKL(), UnitScale(), rho=1.5), "KLObjective.rho = 1.5"),
     ],
 )
 def test_what_lambda_cannot_be(build_weight: Callable[[], KLWeight], message: str) -> None:
@@ -139,5 +142,5 @@ def test_what_lambda_cannot_be(build_weight: Callable[[], KLWeight], message: st
 
 @pytest.mark.parametrize("lam", ["1.0", None, (1.0,), torch.ones(())])
 def test_lambda_of_another_type(lam: object) -> None:
-    with pytest.raises(TypeError, match="expected a number"):
-        as_kl_weight(lam)
+    with pytest.raises(ValueError, match="expected a number in .* or a KLWeight"):
+        KLObjective(lam, AnalyticKL(), UnitScale())  # pyright: ignore

@@ -459,13 +459,13 @@ def test_wide_actions_get_two_more_iterations(action_dim: int, expected: int) ->
 @pytest.mark.parametrize(
     ("sizes", "message"),
     [
-        ({"horizon": 0}, "horizon 0"),
-        ({"iterations": 0}, "iterations 0"),
+        ({"horizon": 0}, "MPPIPlanner.horizon = 0: expected an integer in"),
+        ({"iterations": 0}, "MPPIPlanner.iterations = 0"),
         ({"elites": 0}, "elites = 0"),
         ({"elites": 25}, "expected 1 .. samples = 24"),
         ({"policy_samples": -1}, "policy_samples = -1"),
         ({"policy_samples": 24}, "expected 0 .. samples - 1 = 23"),
-        ({"min_std": 0.0}, "0 < min_std 0.0"),
+        ({"min_std": 0.0}, "MPPIPlanner.min_std = 0.0: expected a number above 0"),
         ({"min_std": 3.0}, "min_std 3.0 <= max_std 2.0"),
     ],
 )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import gin
 import torch
 from torch import Tensor
 
+from mppi_zoo.core.ranges import Positive, Size
+from mppi_zoo.core.registration import register
 from mppi_zoo.core.rollout import discounted_rollout
 from mppi_zoo.core.types import Gaussian
 from mppi_zoo.planning.base import Planner, PlanningModel, PlanResult
@@ -21,11 +22,11 @@ class ShootingNoise(NamedTuple):
     heads: Tensor  # [2] int64
 
 
-@gin.register
+@register
 class RandomShooting(Planner):
     """The best of N uniform action sequences."""
 
-    def __init__(self, horizon: int = 3, samples: int = 16, std: float = 0.3):
+    def __init__(self, horizon: Size = 3, samples: Size = 16, std: Positive = 0.3):
         self.horizon, self.samples, self.std = horizon, samples, std
 
     def draw_noise(

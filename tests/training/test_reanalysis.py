@@ -103,5 +103,5 @@ def test_no_reanalysis() -> None:
 
 @pytest.mark.parametrize("sizes", [(0, 20), (10, 0)])
 def test_reanalysis_sizes(sizes: tuple[int, int]) -> None:
-    with pytest.raises(ValueError, match="must be >= 1"):
+    with pytest.raises(ValueError, match="Reanalysis.(interval|count) = .*: expected an integer"):
         Reanalysis(*sizes)
