@@ -33,6 +33,7 @@ PAPERS = {
     "pompc_kl_budget": "variant of the zoo",
     "pompc_uniform": "variant of the zoo",
     "pompc_lagged": "variant of the zoo",
+    "tdmpc2_cautious": "TD-MPC2's branch on uncertainty",
 }
 PRIORS = {
     "UniformPrior": "none / uniform",

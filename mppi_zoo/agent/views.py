@@ -59,10 +59,15 @@ def mean_view(networks: Networks, proposal_bounds: LogStdBounds | None) -> Plann
     def value(z: Tensor, noise: Tensor, heads: Tensor) -> Tensor:
         return critic.state_value(CriticQuery(z, lambda: policy.act(z, noise), model), heads)
 
+    def values(z: Tensor, noise: Tensor) -> Tensor:
+        return critic.state_values(CriticQuery(z, lambda: policy.act(z, noise), model))
+
     return PlanningModel(
         step=model.step,
         value=value,
         propose=lambda z, noise: policy.act(z, noise, proposal_bounds),
+        values=values,
+        policy=lambda z: policy.dist(z, proposal_bounds),
     )
 
 

@@ -40,6 +40,7 @@ ADDED = {
     "POMPCAgent.view": "@mean_view",
     "ModelLoss.terms": "()",
     "ModelLoss.weights": "None",
+    "MPPIPlanner.scoring": "@TerminalReturn()",
 }
 
 # What it lacks too, and the parameter that has its value.

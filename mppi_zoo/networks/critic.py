@@ -125,6 +125,10 @@ class QCritic(Critic):
         x = torch.cat([at.z, at.action()], -1)
         return pair_mean(self.two_hot.decode(self.online(x, heads)))
 
+    def state_values(self, at: CriticQuery) -> Tensor:
+        """All online heads of Q(z, a ~ pi), [E, ...]."""
+        return self.two_hot.decode(self.online(torch.cat([at.z, at.action()], -1)))
+
     def q(self, at: CriticQuery, heads: Tensor, keep: Tensor | None) -> Tensor:
         """What the policy maximises, Q(z, a): [...]."""
         x = torch.cat([at.z, at.action()], -1)
@@ -173,6 +177,10 @@ class VCritic(Critic):
     def state_value(self, at: CriticQuery, heads: Tensor) -> Tensor:
         """The planner's terminal value: mean of two online heads of V(z), [...]."""
         return pair_mean(self.two_hot.decode(self.online(at.z, heads)))
+
+    def state_values(self, at: CriticQuery) -> Tensor:
+        """All online heads of V(z), [E, ...]."""
+        return self.two_hot.decode(self.online(at.z))
 
     def q(self, at: CriticQuery, heads: Tensor, keep: Tensor | None) -> Tensor:
         """The model's own one-step value r(z, a) + discount * pair(V(d(z, a))), [...]."""

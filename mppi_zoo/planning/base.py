@@ -1,6 +1,6 @@
 """What every planner is: it draws its own noise, plans, and says what it measures of itself.
 
-A planner is stateless and batched. It sees three functions of an agent (:class:`PlanningModel`)
+A planner is stateless and batched. It sees a few functions of an agent (:class:`PlanningModel`)
 and never a network, so that an ensemble or a penalty is another model, not another planner.
 """
 
@@ -24,11 +24,16 @@ class PlanningModel(NamedTuple):
             that all start there.
         value: (z [B, N, Z], noise [B, N, A], heads [2]) -> terminal value [B, N].
         propose: (z [B, P, Z] or [B, 1, Z], noise [B, P, A]) -> action [B, P, A] in [-1, 1].
+        values: (z [..., Z], noise [..., A]) -> terminal value of each critic head, [E, ...]; None:
+            not offered.
+        policy: (z [..., Z]) -> the policy's Gaussian there, [..., A]; None: not offered.
     """
 
     step: Callable[[Tensor, Tensor], Step]
     value: Callable[[Tensor, Tensor, Tensor], Tensor]
     propose: Callable[[Tensor, Tensor], Tensor]
+    values: Callable[[Tensor, Tensor], Tensor] | None = None
+    policy: Callable[[Tensor], Gaussian] | None = None
 
 
 class PlanResult(NamedTuple):

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from mppi_zoo.core.ranges import Count, NonNegative, Positive, PositiveInt, Size, SizeOrNone
 from mppi_zoo.core.registration import register
-from mppi_zoo.core.rollout import Rollout
 from mppi_zoo.core.types import Gaussian
 from mppi_zoo.planning.base import Planner, PlanningModel, PlanResult
-from mppi_zoo.planning.mppi_noise import MPPINoise, draw_mppi_noise, noise_of_states
-from mppi_zoo.planning.scoring import rollout_policy, score
+from mppi_zoo.planning.mppi_noise import (
+    MPPINoise,
+    draw_mppi_noise,
+    noise_of_states,
+    of_iterations,
+)
+from mppi_zoo.planning.scoring import ScoreNoise, Scoring, TerminalReturn
 
 
 class PlanIteration(NamedTuple):
@@ -49,6 +53,7 @@ class MPPIPlanner(Planner):
         policy_samples: P, of the N.
         temperature: multiplies the score differences in the elites' weights.
         min_std, max_std: bounds of the sampling distribution's std; it starts at ``max_std``.
+        scoring: how candidates are scored; None: :class:`TerminalReturn`.
         cached_numbers: on a CPU a batch is planned in pieces of as many states (one at least) as
             have at most so many numbers in their sequences' latents, to stay in the cache.
 
@@ -68,6 +73,7 @@ class MPPIPlanner(Planner):
         temperature: NonNegative = 0.5,
         min_std: Positive = 0.05,
         max_std: Positive = 2.0,
+        scoring: Scoring | None = None,
         cached_numbers: PositiveInt = 2**19,
     ):
         if elites > samples:
@@ -84,17 +90,18 @@ class MPPIPlanner(Planner):
         self.min_std, self.max_std = min_std, max_std
         self.base_iterations, self.wide_action_dim = iterations, wide_action_dim
         self.wide_extra, self.cached_numbers = wide_extra, cached_numbers
-        self._rollout_policy, self._iterate = rollout_policy, self.iterate
+        self.scoring = scoring or TerminalReturn()
+        self.uncompile()
 
     def compile(self) -> None:
         """Compile the two functions that a plan consists of; the loop around them stays."""
-        self._rollout_policy = torch.compile(rollout_policy, dynamic=False)
+        self._propose = torch.compile(self.scoring.propose, dynamic=False)
         self._iterate = torch.compile(self.iterate, dynamic=False)
         self.compiled = True
 
     def uncompile(self) -> None:
         """Back to eager execution."""
-        self._rollout_policy, self._iterate = rollout_policy, self.iterate
+        self._propose, self._iterate = self.scoring.propose, self.iterate
         self.compiled = False
 
     def iterations(self, action_dim: int) -> int:
@@ -119,6 +126,7 @@ class MPPIPlanner(Planner):
             iterations=self.iterations(action_dim),
             action_dim=action_dim,
             heads=heads,
+            along=self.scoring.draws_along(self.horizon),
             generator=generator,
             dtype=dtype,
         )
@@ -128,23 +136,23 @@ class MPPIPlanner(Planner):
         model: PlanningModel,
         z: Tensor,
         proposals: Tensor,
-        proposed: Rollout,
+        proposed: Any,
         mean: Tensor,
         std: Tensor,
-        draws: tuple[Tensor, Tensor, Tensor],
+        draws: tuple[Tensor, ScoreNoise],
     ) -> PlanIteration:
         """Draw candidates, score them, move the sampling distribution to the elites.
 
         Args:
             z: [B, 1, Z]; mean, std: [H, B, A].
-            proposals, proposed: what :func:`rollout_policy` returned.
-            draws: candidates [H, B, N-P, A], terminal [B, N, A] and heads [2] of this iteration.
+            proposals, proposed: what :meth:`Scoring.propose` returned.
+            draws: candidates [H, B, N-P, A] of this iteration, and of their scores.
         """
         # candidates: the policy's proposals and draws around the mean
-        epsilon, terminal_noise, heads = draws
+        epsilon, score_noise = draws
         drawn = torch.addcmul(mean.unsqueeze(2), std.unsqueeze(2), epsilon).clamp_(-1, 1)
         actions = torch.cat([proposals, drawn], 2)
-        value = score(model, z, drawn, proposed, terminal_noise, heads)
+        value = self.scoring.score(model, z, drawn, proposed, score_noise)
         # elites and their weights
         elite_value, elites = value.topk(self.elites, dim=1)
         index = elites[None, :, :, None].expand(*actions.shape[:2], -1, actions.shape[-1])
@@ -242,9 +250,9 @@ class MPPIPlanner(Planner):
         # sample policy trajectories, once for all iterations
         std = torch.full_like(mean, self.max_std)
         z = z.unsqueeze(1)
-        proposals, proposed = self._rollout_policy(model, z, noise.policy)
+        proposals, proposed = self._propose(model, z, noise.policy)
         # iterate
-        for draws in zip(noise.candidates, noise.terminal, noise.heads, strict=True):
+        for draws in of_iterations(noise):
             last = self._iterate(model, z, proposals, proposed, mean, std, draws)
             mean, std = last.mean, last.std
             if on_iteration is not None:

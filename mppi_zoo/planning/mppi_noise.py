@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from mppi_zoo.core.noise import draw_pairs
+from mppi_zoo.planning.scoring import ScoreNoise
 
 
 class MPPINoise(NamedTuple):
@@ -19,6 +21,7 @@ class MPPINoise(NamedTuple):
     heads: Tensor  # [J, 2] int64, critic heads of the terminal value, without replacement
     pick: Tensor  # [B, K] Exp(1), for the Gumbel-max draw of the elite
     action: Tensor  # [B, A] standard normal, exploration
+    along: Tensor | None = None  # [J, B, N, V, A] standard normal, further draws of the scoring
 
 
 PlanNoise = MPPINoise  # the public name, from when MPPI was the only planner
@@ -34,10 +37,15 @@ def draw_mppi_noise(
     iterations: int,
     action_dim: int,
     heads: int,
+    along: int,
     generator: torch.Generator | None,
     dtype: torch.dtype,
 ) -> MPPINoise:
-    """Draw a :class:`MPPINoise` (shapes there); without a generator, from torch's own."""
+    """Draw a :class:`MPPINoise` (shapes there); without a generator, from torch's own.
+
+    Args:
+        heads: E; along: V.
+    """
     device = None if generator is None else generator.device
 
     def normal(*shape: int) -> Tensor:
@@ -51,7 +59,15 @@ def draw_mppi_noise(
         heads=draw_pairs(iterations, heads, generator),
         pick=exponential.exponential_(generator=generator),
         action=normal(batch, action_dim),
+        along=normal(iterations, batch, samples, along, action_dim) if along else None,
     )
+
+
+def of_iterations(noise: MPPINoise) -> Iterator[tuple[Tensor, ScoreNoise]]:
+    """For each iteration the draws of its candidates [H, B, N-P, A] and of their scores."""
+    for number, candidates in enumerate(noise.candidates):
+        along = None if noise.along is None else noise.along[number]
+        yield candidates, ScoreNoise(noise.terminal[number], noise.heads[number], along)
 
 
 def noise_of_states(noise: MPPINoise, states: Tensor) -> MPPINoise:
@@ -63,4 +79,5 @@ def noise_of_states(noise: MPPINoise, states: Tensor) -> MPPINoise:
         heads=noise.heads,
         pick=noise.pick[states],
         action=noise.action[states],
+        along=None if noise.along is None else noise.along.index_select(1, states),
     )

@@ -48,7 +48,8 @@ def test_compiled_equals_eager() -> None:
     compiled.uncompile()
     ours, theirs = (e.agent.planner for e in (compiled, eager))
     assert isinstance(ours, MPPIPlanner) and isinstance(theirs, MPPIPlanner)
-    assert ours._rollout_policy is theirs._rollout_policy and not ours.compiled
+    assert ours._propose == ours.scoring.propose and ours._iterate == ours.iterate
+    assert not ours.compiled and not theirs.compiled
     assert compiled.agent.policy_loss is eager.agent.policy_loss
 
 

@@ -349,8 +349,8 @@ MUTATIONS = [
     Mutation(
         "a score that is not a number wins",
         "planning/scoring.py",
-        "model.value(last, noise, heads), nan=0.0)",
-        "model.value(last, noise, heads), nan=1e9)",
+        "return torch.nan_to_num(self.value(model, both, noise), nan=0.0)",
+        "return torch.nan_to_num(self.value(model, both, noise), nan=1e9)",
         "tests/planning/test_mppi.py::test_nan_scores_count_as_zero",
     ),
     Mutation(
@@ -405,9 +405,30 @@ MUTATIONS = [
     Mutation(
         "terminal value not discounted",
         "planning/scoring.py",
-        "torch.nan_to_num(total + discount * model.value(last, noise, heads), nan=0.0)",
-        "torch.nan_to_num(total + model.value(last, noise, heads), nan=0.0)",
+        "return total + discount * model.value(last, noise.terminal, noise.heads)",
+        "return total + model.value(last, noise.terminal, noise.heads)",
         plans("tdmpc2"),
+    ),
+    Mutation(
+        "uncertainty of a latent discounted as what comes after it",
+        "planning/scoring.py",
+        "return Visited(last, total, discount, latents, before)",
+        "return Visited(last, total, discount, latents, after)",
+        "tests/planning/test_scoring.py::test_scores_with_uncertainty[spread]",
+    ),
+    Mutation(
+        "uncertainty relative to each sequence's own mean",
+        "planning/scoring.py",
+        "return values.mean((0, 2)).unsqueeze(1) * values.std(0)",
+        "return values.mean(0) * values.std(0)",
+        "tests/planning/test_scoring.py::test_scores_with_uncertainty[times mean]",
+    ),
+    Mutation(
+        "uncertainty adds to the score",
+        "planning/scoring.py",
+        "return value - self.coefficient *",
+        "return value + self.coefficient *",
+        "tests/planning/test_scoring.py::test_uncertainty_moves_the_plan",
     ),
     Mutation(
         "terminal value from one head",

@@ -37,6 +37,7 @@ MEMBERS = (
     "pompc_kl_budget",
     "pompc_uniform",
     "pompc_lagged",
+    "tdmpc2_cautious",
 )
 
 SMALL = (
