@@ -78,8 +78,11 @@ def train(
         trainer = _trainer(run, setup, args.seed, replay)
         checkpointer = Checkpointer(run.store, trainer, run.logger, options.checkpoint_minutes)
         if record is not None:
-            _resume(run, setup, checkpointer, command_line, changes)
+            _restore(run, checkpointer)
         attempt.begun, attempt.advice = True, lambda: _go_on(folder, checkpointer.latest)
+        run.logger.begin()  # from here on the folder changes
+        if record is not None:
+            _note_resumed(run, setup, trainer, command_line, changes)
         code = attempt.code = _to_the_end(trainer, checkpointer, stop)
     if code == DONE:
         _plot(folder, args.quiet)
@@ -112,7 +115,8 @@ def _open(
     checkpoint = checkpointing.newest(store, folder) if resumed else None
     position = checkpointing.position(checkpoint)
     resume_at = position if resumed else None
-    logger = MetricsLogger(folder, wandb=_wandb(args, folder), resume_at=resume_at)
+    wandb = _wandb(args, folder)
+    logger = MetricsLogger(folder, wandb=wandb, resume_at=resume_at, waits=True)
     stack.enter_context(logger)
     progress = stack.enter_context(Progress(options.steps, position.step, quiet=args.quiet))
     return OpenRun(folder, store, checkpoint, logger, progress, [no_locks, *store.refused])
@@ -149,22 +153,35 @@ def _trainer(run: OpenRun, setup: Setup, seed: int, replay: Replay) -> Trainer:
     )
 
 
-def _resume(
-    run: OpenRun,
-    setup: Setup,
-    checkpointer: Checkpointer,
-    command_line: Sequence[str],
-    changes: str,
+def _restore(run: OpenRun, checkpointer: Checkpointer) -> None:
+    """Bring the trainer to the run's checkpoint, if there is one; nothing is written yet."""
+    if run.checkpoint is None:
+        return
+    _tell_lost(checkpointer.restore(run.checkpoint), run.progress)
+    rows = _rows_lost(run)
+    if rows:
+        print(  # even if all else is quiet
+            f"warning: {rows:,} rows of the replay are lost, since {run.checkpoint.damage}. The "
+            "run goes on without them, and is not bit-identical to one that lost none",
+            file=sys.stderr,
+        )
+
+
+def _rows_lost(run: OpenRun) -> int:
+    lost = {} if run.checkpoint is None else run.checkpoint.lost
+    return len(set().union(*(rows.tolist() for rows in lost.values())))
+
+
+def _note_resumed(
+    run: OpenRun, setup: Setup, trainer: Trainer, command_line: Sequence[str], changes: str
 ) -> None:
-    """Bring the trainer to the run's checkpoint, if there is one; say what is different now."""
-    trainer, tell = checkpointer.trainer, run.progress.message
-    if run.checkpoint is not None:
-        _tell_lost(checkpointer.restore(run.checkpoint), run.progress)
-    step = trainer.state.step
+    """Note in the folder that the run was taken up, and say what is different now."""
+    tell, step = run.progress.message, trainer.state.step
     if changes:
         tell(f"changed since the run began:\n{changes}")
         resume.keep_config(run.folder, setup.operative, step)
-    others = run_folder.log_session(run.folder, step, command_line, str(setup.device))
+    lost = {"replay_rows_lost": rows} if (rows := _rows_lost(run)) else {}
+    others = run_folder.log_session(run.folder, step, command_line, str(setup.device), lost)
     if others:
         tell(f"not as when the run began: {'; '.join(others)}")
     more = "; it is finished: --steps N --force makes it longer" if trainer.finished else ""

@@ -5,35 +5,50 @@ with everything but the replay's rows, and the segments of each
 :class:`~mppi_zoo.runs.row_log.RowLog`, most of which earlier checkpoints use too. The manifest is
 written last, so a checkpoint is complete or does not exist. Files are read with ``weights_only``:
 no code is executed.
+
+Since checkpoints share segments, a damaged one may be in all of them. So ``000012.owners.pt`` has a
+byte for each row of each log: which segment holds it. With it, a checkpoint can be used without the
+rows of a damaged segment. Reading changes nothing on disk.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterator, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from torch import Tensor
+
+from mppi_zoo.runs import manifest as manifests
 from mppi_zoo.runs import tensor_file
 from mppi_zoo.runs.atomic import write_text
+from mppi_zoo.runs.manifest import OWNERS
 from mppi_zoo.runs.row_log import RowLog, Segment
 
-FORMAT = "mppi_zoo.run"
-VERSION = 1
+ASIDE = ".refused"
 
 
 class Opened(NamedTuple):
-    """A checkpoint all of whose files match their checksums."""
+    """A checkpoint all of whose files match their checksums, but for the damaged segments named."""
 
     path: Path  # of the manifest
     manifest: dict[str, Any]
     content: dict[str, Any]
+    damaged: dict[str, list[int]]  # of each log, positions of segments that cannot be read
+    lost: dict[str, Tensor]  # of each log with such segments, the rows that they alone held [n]
+    damage: str  # what is wrong with which files; empty for a whole checkpoint
+
+    def entries(self, log: str) -> list[dict[str, Any]]:
+        """The manifest's entries of the segments that can be read, oldest first."""
+        listed = enumerate(self.manifest["logs"][log])
+        return [entry for i, entry in listed if i not in self.damaged.get(log, [])]
 
     def segments(self, log: str) -> Iterator[Segment]:
         """The stored segments of a log, oldest first."""
-        for entry in self.manifest["logs"][log]:
-            stored = tensor_file.read(self.path.parent / entry["file"])
+        folder = self.path.parent
+        for entry in self.entries(log):
+            stored = tensor_file.read(folder / entry["file"], folder)
             yield Segment(stored["rows"], stored["values"])
 
 
@@ -44,13 +59,19 @@ class CheckpointStore:
         folder: made at the first save.
         kept: how many checkpoints are kept; at least 2, so that there is an older one if the newest
             is damaged.
+
+    Attributes:
+        refused: what :meth:`open_newest` could not use, and why.
+        aside: what :meth:`save` set aside, and why.
     """
 
     def __init__(self, folder: Path, kept: int = 3):
         if kept < 2:
             raise ValueError(f"checkpoints kept = {kept}: expected at least 2")
         self.folder, self.kept = Path(folder), kept
-        self.refused: list[str] = []  # what `open_newest` found damaged, and why
+        self.refused: list[str] = []
+        self.aside: list[str] = []
+        self._unusable: dict[Path, str] = {}  # manifests that `open_newest` refused, and why
         self._files: dict[str, dict[int, dict[str, Any]]] = {}  # of each log, by segment number
         self._next = 1 + max((_number(path) for path in self._all("*")), default=0)
 
@@ -58,6 +79,8 @@ class CheckpointStore:
         self, content: dict[str, Any], logs: Mapping[str, RowLog], about: dict[str, Any]
     ) -> Path:
         """Write a checkpoint; returns its manifest.
+
+        Manifests that are damaged or could not be used are then renamed to ``*.refused``.
 
         Args:
             content: tensors and plain Python data.
@@ -78,121 +101,130 @@ class CheckpointStore:
             files[number] = self._write(f"{stem}.{name}.pt", segment.content())
             for old in retired:
                 del files[old]
-        manifest = {
-            "format": FORMAT,
-            "version": VERSION,
+        owners = {name: log.owners() for name, log in logs.items()}
+        entries = {
             "number": int(stem),
             **about,
             "state": state,
+            OWNERS: self._write(f"{stem}.{OWNERS}.pt", owners),
             "logs": {name: list(self._files[name].values()) for name in logs},
         }
-        manifest["checksum"] = _checksum(manifest)
         path = self.folder / f"{stem}.json"
-        write_text(path, json.dumps(manifest, indent=1) + "\n")
+        write_text(path, manifests.text(entries))
         self._clean()
         return path
 
-    def open_newest(self) -> Opened | None:
+    def open_newest(self, fits: Callable[[Opened], None] = lambda opened: None) -> Opened | None:
         """The newest undamaged checkpoint; None if there never was one.
 
-        A damaged checkpoint, or a file that is none, is listed in ``refused`` and renamed to
-        ``*.refused``.
+        If none is undamaged, the newest of which only segments are damaged. What cannot be used is
+        listed in ``refused``.
+
+        Args:
+            fits: raises ValueError for a checkpoint that cannot be used for another reason.
 
         Raises:
             ValueError: there are checkpoints, but all are refused.
         """
-        manifests = sorted(self._all("*.json"), reverse=True)
-        for path in manifests:
+        damaged: Opened | None = None
+        # earlier versions renamed what they refused, so that none was left
+        listed = self._all("*.json") or self._all(f"*.json{ASIDE}")
+        for path in reversed(listed):
             try:
-                manifest = self._verified(path)
-                content = tensor_file.read(self.folder / manifest["state"]["file"])
+                opened = self._open(path)
+                fits(opened)
             except (OSError, ValueError) as error:
-                self.refuse(path, str(error))
-            else:
-                return Opened(path, manifest, content)
-        if manifests:
-            raise ValueError(self.none_left())
-        return None
-
-    def none_left(self) -> str:
-        """The message for the case that every checkpoint was refused."""
-        return (
-            "no checkpoint can be used:\n  " + "\n  ".join(self.refused) + "\nThe agent of the "
-            "last evaluation may still be good: start a new run with --init-from this folder"
-        )
-
-    def refuse(self, manifest: Path, reason: str) -> None:
-        """Rename a checkpoint, so that it is neither tried again nor counted as kept."""
-        self.refused.append(f"checkpoint {manifest} is refused: {reason}")
-        if manifest.exists():
-            manifest.replace(manifest.with_name(manifest.name + ".refused"))
+                self._refuse(path, str(error))
+                continue
+            if not opened.damage:
+                return opened
+            self._refuse(path, opened.damage)
+            damaged = damaged or opened
+        if damaged is None and listed:
+            raise ValueError(
+                "no checkpoint can be used:\n  " + "\n  ".join(self.refused) + "\nNothing was "
+                "changed. The agent of the last evaluation may still be good: start a new run with "
+                "--init-from this folder"
+            )
+        return damaged
 
     def adopt(self, opened: Opened) -> None:
         """Continue the logs of a checkpoint; call it after all its segments were replayed."""
         self._files = {
-            name: dict(enumerate(entries)) for name, entries in opened.manifest["logs"].items()
+            name: dict(enumerate(opened.entries(name))) for name in opened.manifest["logs"]
         }
+
+    def _refuse(self, path: Path, reason: str) -> None:
+        self.refused.append(f"checkpoint {path} is refused: {reason}")
+        self._unusable[path] = reason
 
     def _write(self, name: str, content: dict[str, Any]) -> dict[str, Any]:
         written = tensor_file.write(self.folder / name, content)
         return {"file": name, "bytes": written.size, "sha256": written.sha256}
 
-    def _verified(self, path: Path) -> dict[str, Any]:
-        try:
-            manifest = json.loads(path.read_bytes())
-        except ValueError as error:
-            raise ValueError(f"it is not readable JSON ({error})") from error
-        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-            raise ValueError("it is not a checkpoint of mppi_zoo")
-        if manifest.get("version", 0) > VERSION:
-            raise ValueError(
-                f"it has format version {manifest['version']}; this mppi_zoo reads up to "
-                f"{VERSION}: update the package"
-            )
-        if manifest.pop("checksum", None) != _checksum(manifest):
-            raise ValueError("its checksum does not match its content")
-        entries = [manifest["state"], *(e for log in manifest["logs"].values() for e in log)]
-        for entry in entries:
-            _check_file(self.folder / entry["file"], entry)
-        return manifest
+    def _open(self, path: Path) -> Opened:
+        manifest = manifests.read(path)
+        manifests.check_file(self.folder, manifest["state"])
+        damaged: dict[str, list[int]] = {}
+        reasons = []
+        for log, entries in manifest["logs"].items():
+            for position, entry in enumerate(entries):
+                try:
+                    manifests.check_file(self.folder, entry)
+                except ValueError as error:
+                    damaged.setdefault(log, []).append(position)
+                    reasons.append(str(error))
+        damage = "; ".join(reasons)
+        lost = self._lost(manifest, damaged, damage) if damaged else {}
+        content = tensor_file.read(self.folder / manifest["state"]["file"], self.folder)
+        return Opened(path, manifest, content, damaged, lost, damage)
+
+    def _lost(
+        self, manifest: dict[str, Any], damaged: dict[str, list[int]], damage: str
+    ) -> dict[str, Tensor]:
+        """The rows that damaged segments alone held; ValueError where that is not known."""
+        if OWNERS not in manifest:
+            raise ValueError(damage)
+        manifests.check_file(self.folder, manifest[OWNERS])
+        owners = tensor_file.read(self.folder / manifest[OWNERS]["file"], self.folder)
+        lost = {}
+        for log, positions in damaged.items():
+            held = sum(owners[log] == position for position in positions)
+            lost[log] = held.nonzero().squeeze(1)  # type: ignore[union-attr]
+        return lost
 
     def _clean(self) -> None:
-        """Removes old checkpoints and every file that no kept one names."""
-        manifests = sorted(self._all("*.json"))
-        for path in manifests[: -self.kept]:
+        """Removes old checkpoints and every file that no kept one names; sets bad ones aside."""
+        good: dict[Path, dict[str, Any]] = {}
+        for path in self._all("*.json"):
+            try:
+                if path in self._unusable:
+                    raise ValueError(self._unusable[path])
+                good[path] = manifests.read(path)
+            except (OSError, ValueError) as error:
+                self._set_aside(path, str(error))
+        for path in list(good)[: -self.kept]:
             path.unlink()
-        named: set[str] = set()
-        for path in manifests[-self.kept :]:
-            manifest = json.loads(path.read_bytes())
-            named |= {path.name, manifest["state"]["file"]}
-            named |= {e["file"] for log in manifest["logs"].values() for e in log}
+        named = {
+            entry["file"]
+            for manifest in list(good.values())[-self.kept :]
+            for entry in manifests.all_files(manifest)
+        }
         for path in self._all("*"):
             if path.name not in named and path.suffix in (".pt", ".tmp"):
                 path.unlink()
 
+    def _set_aside(self, path: Path, reason: str) -> None:
+        with contextlib.suppress(OSError):  # what is left there is tried again, and does no harm
+            path.replace(path.with_name(path.name + ASIDE))
+            self.aside.append(f"checkpoint {path} is set aside as *{ASIDE}: {reason}")
+
     def _all(self, pattern: str) -> list[Path]:
-        return [path for path in self.folder.glob(pattern) if _number(path)]
+        """The folder's numbered files, oldest checkpoint first."""
+        return sorted(filter(_number, self.folder.glob(pattern)), key=_number)
 
 
 def _number(path: Path) -> int:
     """The number that a checkpoint's file begins with, 0 for other files."""
     stem = path.name.split(".")[0]
     return int(stem) if stem.isdecimal() else 0
-
-
-def _checksum(manifest: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
-
-
-def _check_file(path: Path, entry: dict[str, Any]) -> None:
-    if not path.is_file():
-        raise ValueError(f"its file {path.name} is missing")
-    size = path.stat().st_size
-    if size != entry["bytes"]:
-        raise ValueError(f"its file {path.name} has {size} bytes, expected {entry['bytes']}")
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-    if digest.hexdigest() != entry["sha256"]:
-        raise ValueError(f"its file {path.name} does not match its checksum")

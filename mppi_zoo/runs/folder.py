@@ -86,8 +86,17 @@ def create(
     raise FileExistsError(f"{str(out)!r} was filled by another process: name another folder")
 
 
-def log_session(folder: Path, step: int, command_line: Sequence[str], device: str) -> list[str]:
+def log_session(
+    folder: Path,
+    step: int,
+    command_line: Sequence[str],
+    device: str,
+    facts: Mapping[str, Any] | None = None,
+) -> list[str]:
     """Notes in ``sessions.jsonl`` that a process resumes the run at an agent step.
+
+    Args:
+        facts: further entries, such as how many rows of the replay were lost.
 
     Returns:
         What has changed since the run began, such as torch's version; it may change the last digits
@@ -100,6 +109,7 @@ def log_session(folder: Path, step: int, command_line: Sequence[str], device: st
         "process": os.getpid(),
         "command_line": [str(argument) for argument in command_line],
         **_circumstances(device),
+        **(facts or {}),
     }
     with (folder / SESSIONS_FILE).open("a", encoding="utf-8") as file:
         file.write(json.dumps(record) + "\n")

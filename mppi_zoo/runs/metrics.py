@@ -39,6 +39,7 @@ class MetricsLogger:
         wandb: if given, also log to Weights & Biases; keyword arguments of ``wandb.init``.
         resume_at: continue the files of an interrupted run at this position. Rows after it, perhaps
             with an incomplete last line, are removed, since the resumed run writes them again.
+        waits: change nothing on disk before :meth:`begin` is called.
 
     Raises:
         FileExistsError: the folder has metrics already and ``resume_at`` is not given.
@@ -52,12 +53,16 @@ class MetricsLogger:
         tensorboard: bool = True,
         wandb: dict[str, Any] | None = None,
         resume_at: Position | None = None,
+        waits: bool = False,
     ) -> None:
-        self.folder = Path(folder)
-        wandb_module = _import_wandb() if wandb is not None else None
-        self.folder.mkdir(parents=True, exist_ok=True)
-        files = _files(resume_at or Position(0, 0, 0))
-        for name, _, _ in files:
+        self.folder, self._resume_at = Path(folder), resume_at
+        self._with_tensorboard, self._with_wandb = tensorboard, wandb
+        self._wandb_module = _import_wandb() if wandb is not None else None
+        self._metrics: TextIO | None = None
+        self._timing: TextIO | None = None
+        self._tensorboard = None
+        self._wandb = None
+        for name, _, _ in _files(Position(0, 0, 0)):
             path = self.folder / name
             if resume_at is None and path.exists() and path.stat().st_size:
                 raise FileExistsError(
@@ -66,18 +71,25 @@ class MetricsLogger:
                 )
         if resume_at is not None:
             check_position(self.folder, resume_at)
+        if not waits:
+            self.begin()
+
+    def begin(self) -> None:
+        """Open the files, where the logger was told to wait; rows after ``resume_at`` go."""
+        at = self._resume_at
+        self.folder.mkdir(parents=True, exist_ok=True)
         self._metrics, self._timing = (
-            _open(self.folder / name, columns, length) for name, columns, length in files
+            _open(self.folder / name, columns, length)
+            for name, columns, length in _files(at or Position(0, 0, 0))
         )
-        self._tensorboard = None
-        if tensorboard:
+        if self._with_tensorboard:
             from torch.utils.tensorboard import SummaryWriter  # slow to import
 
-            purge = None if resume_at is None else resume_at.step + 1
+            purge = None if at is None else at.step + 1
             self._tensorboard = SummaryWriter(str(self.folder / "tensorboard"), purge_step=purge)
-        self._wandb = None
-        if wandb_module is not None:
-            self._wandb = wandb_module.init(**{"dir": str(self.folder), **(wandb or {})})
+        if self._wandb_module is not None:
+            settings = {"dir": str(self.folder), **(self._with_wandb or {})}
+            self._wandb = self._wandb_module.init(**settings)
             # W&B's own step must never decrease; ours may, as an evaluation is logged afterwards.
             self._wandb.define_metric("*", step_metric="agent_step")
 
@@ -108,6 +120,7 @@ class MetricsLogger:
         """
         lengths = []
         for file in (self._metrics, self._timing):
+            assert file is not None, "begin was not called"
             _check_there(file)
             file.flush()
             os.fsync(file.fileno())
@@ -127,8 +140,9 @@ class MetricsLogger:
                 stack.callback(wandb.finish)
             if tensorboard is not None:
                 stack.callback(tensorboard.close)
-            stack.callback(self._timing.close)
-            stack.callback(self._metrics.close)
+            for file in (self._timing, self._metrics):
+                if file is not None:
+                    stack.callback(file.close)
 
     def __enter__(self) -> MetricsLogger:
         return self
@@ -141,8 +155,13 @@ class MetricsLogger:
             self.close()
 
     def _record(
-        self, file: TextIO, step: int, split: tuple[str, ...], values: Mapping[str, SupportsFloat]
+        self,
+        file: TextIO | None,
+        step: int,
+        split: tuple[str, ...],
+        values: Mapping[str, SupportsFloat],
     ) -> None:
+        assert file is not None, "begin was not called"
         step = operator.index(step)
         if step < 0:
             raise ValueError(f"step is {step}, but agent steps are counted from 0")

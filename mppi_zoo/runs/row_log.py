@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 MOST_SEGMENTS = 100
+NO_OWNER = 255  # in `owners`: a row that was never written
 
 
 class Segment(NamedTuple):
@@ -77,6 +78,18 @@ class RowLog:
                 )
             column[index] = stored.to(column.device)
         self._append(segment.rows)
+
+    def owners(self) -> Tensor:
+        """[R] uint8: the position, among the live segments, of the one with the row's values."""
+        found = torch.full_like(self.owner, NO_OWNER)
+        written = self.owner >= 0
+        found[written] = torch.searchsorted(torch.tensor(list(self.sizes)), self.owner[written])
+        return found.to(torch.uint8)
+
+    def forget(self, rows: Tensor) -> None:
+        """No segment holds rows [n] any more: the next one does, whatever the table has there."""
+        self.owner[rows.cpu()] = -1
+        self.mark(rows)
 
     def restart(self) -> None:
         """Forget the segments: the next one holds every row that was ever written."""

@@ -1,45 +1,21 @@
-"""Files of tensors and plain data: written atomically, read without executing code."""
+"""Files of tensors and plain data: atomic, with a checksum, read without running code."""
 
 from __future__ import annotations
 
-import hashlib
-import pickle
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
-from mppi_zoo.runs.atomic import write_file
+from mppi_zoo.runs import reader
+from mppi_zoo.runs.seal import Written, check_seal, write_sealed
 
 
-class Written(NamedTuple):
-    """What identifies a file's content."""
+class Read(NamedTuple):
+    """The content of a file, and whether a checksum in the file confirmed it."""
 
-    size: int  # bytes
-    sha256: str
-
-
-class _Hashing:
-    """A file opened for writing, with the size and hash of what was written."""
-
-    def __init__(self, file: BinaryIO):
-        self._file, self._digest, self._size = file, hashlib.sha256(), 0
-        self.error: OSError | None = None
-
-    def write(self, data: bytes) -> int:
-        self._digest.update(data)
-        self._size += len(data)
-        try:
-            return self._file.write(data)
-        except OSError as error:
-            self.error = error
-            raise
-
-    def flush(self) -> None:
-        self._file.flush()
-
-    def written(self) -> Written:
-        return Written(self._size, self._digest.hexdigest())
+    content: Any
+    sealed: bool
 
 
 def write(path: Path, content: Any) -> Written:
@@ -48,32 +24,36 @@ def write(path: Path, content: Any) -> Written:
     Raises:
         OSError: it could not be written; a file that was there before is unchanged.
     """
-    passed: list[_Hashing] = []
-
-    def save(file: BinaryIO) -> None:
-        passed.append(_Hashing(file))
-        try:
-            torch.save(content, passed[0])  # type: ignore[arg-type]
-        except Exception:
-            # torch raises an error of its own after a failed write; the cause says more
-            if passed[0].error is not None:
-                raise passed[0].error from None
-            raise
-
-    path.parent.mkdir(exist_ok=True)  # not its parents: a run folder that was moved stays gone
-    write_file(path, save)
-    return passed[0].written()
+    return write_sealed(path, lambda file: torch.save(content, file))  # type: ignore[arg-type]
 
 
-def read(path: Path) -> Any:
+def read(path: Path, folder: Path | None = None) -> Any:
+    """As :func:`read_checked`, the content alone."""
+    return read_checked(path, folder).content
+
+
+def read_checked(path: Path, folder: Path | None = None) -> Read:
     """The content of a file, read with ``weights_only``: no code is executed.
 
+    Args:
+        folder: that of the run in which the file lies and which no link may leave; None: the user
+            named the file itself.
+
     Raises:
+        FileNotFoundError: there is no such file.
         ValueError: if the file is damaged, or not such a file.
     """
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError, OSError, ValueError) as error:
-        raise ValueError(
-            f"{path} is damaged, not a checkpoint, or holds code ({error})".replace("\n", " ")
-        ) from error
+    path = Path(path)
+    if folder is None:
+        folder, name = path.resolve().parent, path.resolve().name
+    else:
+        name = str(path.relative_to(folder))
+    with reader.open_file(folder, name) as file:
+        sealed = check_seal(file, str(path))
+        try:
+            content = torch.load(file, map_location="cpu", weights_only=True)
+        except Exception as error:  # damage meets torch's reader in many ways
+            raise ValueError(
+                f"{path} is damaged, not a checkpoint, or holds code ({error})".replace("\n", " ")
+            ) from error
+    return Read(content, sealed)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from mppi_zoo.core.rng import process_state, restore_process
 from mppi_zoo.runs.checkpoint_store import CheckpointStore, Opened
 from mppi_zoo.runs.metrics import MetricsLogger, Position, check_position
 from mppi_zoo.runs.row_log import Segment
+from mppi_zoo.training.lost_rows import forget_rows
 from mppi_zoo.training.trainer import Trainer
 
 FOLDER = "state"
@@ -60,8 +63,8 @@ class Checkpointer:
         replay = self.trainer.replay
         segments: dict[str, Any] = {name: opened.segments(name) for name in replay.logs}
         try:
-            lost = restore_state(self.trainer, opened.content, segments)
-        except (KeyError, RuntimeError) as error:
+            lost = restore_state(self.trainer, opened.content, segments, opened.lost)
+        except (KeyError, IndexError, RuntimeError, TypeError, AttributeError) as error:
             raise ValueError(f"{opened.path} does not fit the configuration: {error}") from error
         if opened.content["replay"]["lane_rows"] == replay.lane_rows:
             self.store.adopt(opened)
@@ -86,6 +89,8 @@ class Checkpointer:
             {"step": step, "updates": updates, "position": position._asdict()},
         )
         self.last, self.latest = self.clock(), step
+        while self.store.aside:
+            trainer.progress.message(self.store.aside.pop(0))
         return path
 
 
@@ -110,12 +115,16 @@ def take_state(trainer: Trainer) -> dict[str, Any]:
 
 
 def restore_state(
-    trainer: Trainer, state: dict[str, Any], segments: Mapping[str, Iterable[Segment]]
+    trainer: Trainer,
+    state: dict[str, Any],
+    segments: Mapping[str, Iterable[Segment]],
+    lost_rows: Mapping[str, Tensor] = MappingProxyType({}),
 ) -> np.ndarray:
     """Bring a new trainer to a state that :func:`take_state` gave.
 
     Args:
         segments: the replay's rows, for each of its logs, oldest first.
+        lost_rows: of each log, the rows [n] that no segment has any more.
 
     Returns:
         [N] bool, the environments whose episode could not be restored: a new one has begun.
@@ -126,6 +135,7 @@ def restore_state(
     # agent, replay and counters
     trainer.agent.load_state_dict(state["agent"])
     trainer.replay.load_state_dict(state["replay"], segments)
+    forget_rows(trainer.replay, lost_rows, int(state["replay"]["lane_rows"]))
     trainer.state.load_state_dict(state)
     trainer.actor.warm_start.copy_(state["warm_start"])
 
@@ -147,23 +157,19 @@ def restore_state(
 
 
 def newest(store: CheckpointStore, folder: Path) -> Opened | None:
-    """The newest checkpoint that is whole and fits the metrics; None if there never was one.
+    """The newest checkpoint that can be used and fits the metrics; None if there never was one.
 
     Raises:
         ValueError: there are checkpoints, and none of them is good.
     """
-    while (opened := store.open_newest()) is not None:
-        try:
-            check_position(folder, position(opened))
-        except ValueError as error:
-            store.refuse(opened.path, str(error))
-        else:
-            return opened
-    if store.refused:
-        raise ValueError(store.none_left())
-    return None
+    return store.open_newest(lambda opened: check_position(folder, position(opened)))
 
 
 def position(opened: Opened | None) -> Position:
     """Where the metrics end at a checkpoint; at their beginning without one."""
-    return Position(0, 0, 0) if opened is None else Position(**opened.manifest["position"])
+    if opened is None:
+        return Position(0, 0, 0)
+    try:
+        return Position(*(int(opened.manifest["position"][name]) for name in Position._fields))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"its position in the metrics cannot be read ({error})") from error

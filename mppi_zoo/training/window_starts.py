@@ -26,3 +26,9 @@ class WindowStarts:
     def take(self, positions: np.ndarray) -> np.ndarray:
         """Rows at queue positions 0 .. count-1, oldest first."""
         return self.rows[(self.first + positions) % len(self.rows)]
+
+    def keep(self, mask: np.ndarray) -> None:
+        """Forget the starts at queue positions where mask [count] bool is False."""
+        kept = self.take(np.arange(self.count))[mask]
+        self.first, self.count = 0, len(kept)
+        self.rows[: self.count] = kept

@@ -562,11 +562,26 @@ MUTATIONS = [
     ),
     Mutation(
         "checksums are not compared",
-        "runs/checkpoint_store.py",
+        "runs/manifest.py",
         'if digest.hexdigest() != entry["sha256"]:',
         "if False:",
-        "tests/system/test_faults.py::test_a_damaged_checkpoint_is_refused_and_the_one_before_used"
-        "[a flipped bit]",
+        "tests/runs/test_checkpoint_store.py::"
+        "test_a_checkpoint_that_could_not_be_used_is_not_counted_as_kept",
+    ),
+    Mutation(
+        "a run whose checkpoints are all damaged begins anew",
+        "runs/checkpoint_store.py",
+        "if damaged is None and listed:",
+        "if False:",
+        "tests/system/test_damaged_checkpoints.py::"
+        "test_without_a_good_checkpoint_nothing_is_touched[spoil_manifests]",
+    ),
+    Mutation(
+        "windows over lost rows can be sampled",
+        "training/lost_rows.py",
+        "starts.keep(np.all(~missing[windows], axis=1))",
+        "pass",
+        "tests/training/test_lost_rows.py::test_no_window_has_a_lost_row_and_no_other_is_missing",
     ),
     # --- diagnostics and analysis
     Mutation(

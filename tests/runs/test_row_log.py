@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mppi_zoo.runs.row_log import MOST_SEGMENTS, RowLog, Segment
+from mppi_zoo.runs.row_log import MOST_SEGMENTS, NO_OWNER, RowLog, Segment
 
 ROWS = 12
 
@@ -36,6 +36,10 @@ def test_a_log_restores_the_table_and_stays_small(writes: list[list[int]]) -> No
             del kept[old]
         assert set(kept) == set(log.sizes)
         assert sum(s.rows.numel() for s in kept.values()) <= 2 * len(touched)
+    live, owners = list(kept.values()), log.owners().tolist()
+    for row, owner in enumerate(owners):
+        holding = [i for i, segment in enumerate(live) if row in segment.rows.tolist()]
+        assert owner == (max(holding) if holding else NO_OWNER)
     restored = table()
     again = RowLog(restored)
     for segment in kept.values():
@@ -62,3 +66,13 @@ def test_a_log_of_another_table_is_refused() -> None:
     wrong = {"a": torch.zeros(1, 3), "b": torch.zeros(1, dtype=torch.bool)}
     with pytest.raises(ValueError, match=r"column a has rows of shape \(3,\), expected \(2,\)"):
         log.replay(Segment(torch.tensor([0]), wrong))
+
+
+def test_rows_that_were_lost_are_written_with_the_next_segment() -> None:
+    log = RowLog(table())
+    log.mark(torch.tensor([1, 2, 3]))
+    log.cut()
+    log.forget(torch.tensor([2]))
+    assert log.owners()[[1, 2, 3]].tolist() == [0, NO_OWNER, 0]
+    segment, _ = log.cut()
+    assert segment.rows.tolist() == [2] and log.owners()[2] == 1

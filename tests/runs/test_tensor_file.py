@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mppi_zoo.runs import tensor_file
+from mppi_zoo.runs import seal, tensor_file
 
 CONTENT = {"tensor": torch.arange(6).view(2, 3), "plain": [1, 2.5, "text", None, {"a": True}]}
 
@@ -59,7 +59,7 @@ def test_a_failed_write_is_the_disk_s_error_and_leaves_the_file_before(
 
         def flush(self) -> None: ...
 
-    monkeypatch.setattr(tensor_file, "write_file", lambda path, write: write(FullDisk()))
+    monkeypatch.setattr(seal, "write_file", lambda path, write: write(FullDisk()))
     with pytest.raises(OSError, match="No space left"):
         tensor_file.write(path, {"other": torch.zeros(1000)})
     assert path.read_bytes() == before

@@ -108,6 +108,14 @@ def crash(trainer: Trainer) -> None:
     raise Crash
 
 
+def cut(monkeypatch: pytest.MonkeyPatch, arguments: list[str], calls: int = 12) -> None:
+    """Start a run and crash it in training; by :data:`SMALL` it has several checkpoints then."""
+    with monkeypatch.context() as patch:
+        at_call(patch, "advance", calls, crash)
+        with pytest.raises(Crash):
+            run.main(arguments)
+
+
 def cut_and_resume(
     monkeypatch: pytest.MonkeyPatch, arguments: list[str], crashes: list[tuple[str, int]]
 ) -> None:
