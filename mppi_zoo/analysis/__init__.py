@@ -25,7 +25,13 @@ from mppi_zoo.analysis.over_tasks import (
     mean_over_tasks,
     sample_efficiency,
 )
-from mppi_zoo.analysis.published import HARD, SOURCES, load_published
+from mppi_zoo.analysis.published import (
+    HARD,
+    SOURCES,
+    load_published,
+    load_wall_times,
+    without_copies,
+)
 from mppi_zoo.analysis.runs import Run, Runs, load_runs
 from mppi_zoo.analysis.schema import MixedError, combine, pick
 
@@ -45,9 +51,11 @@ __all__ = [
     "improvements",
     "load_published",
     "load_runs",
+    "load_wall_times",
     "mean_over_tasks",
     "on_grid",
     "pick",
     "sample_efficiency",
     "scores_at",
+    "without_copies",
 ]

@@ -38,9 +38,17 @@ METHODS = {
     "bro": ("BRO", ORANGE),
     "sac_simba": ("SAC with SimBa", BROWN),
     "tdmpc2_simba": ("TD-MPC2 with SimBa", SKY),
+    "dcmpc": ("DC-MPC", VERMILLION),
+    "flashsac": ("FlashSAC", VERMILLION),
+    "xqc": ("XQC", SKY),
+    "simbav2": ("SimbaV2", GREEN),
+    "mrq": ("MR.Q", PINK),
+    "fasttd3": ("FastTD3", BLUE),
     "tdmpc2_released": ("TD-MPC2", BLUE),
     "bmpc_released": ("BMPC", GREEN),
 }
+# Methods that learn neither a model nor plan; they are shown apart from those that do.
+MODEL_FREE = frozenset({"sac", "bro", "sac_simba", "flashsac", "xqc", "simbav2", "mrq", "fasttd3"})
 LINES = ("--", ":", "-.", (0, (6, 2, 1, 2, 1, 2)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 

@@ -3,21 +3,21 @@
 The files are in ``baselines/published/``; a README there says where they come from.
 """
 
+# pandas annotates frame[mask] as a series and group keys as any scalar, which fails these checks:
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
+# pyright: reportGeneralTypeIssues=false, reportReturnType=false, reportIndexIssue=false
+
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
 from mppi_zoo.analysis import schema
-from mppi_zoo.analysis.schema import CI, STD
+from mppi_zoo.analysis.published_files import READERS
 
 FOLDER = Path(__file__).resolve().parents[2] / "baselines" / "published"
-
-# Environment frames per agent step in the published runs.
-ACTION_REPEAT = {"dmcontrol": 2, "humanoidbench": 1}
 
 HARD = (
     "dog-run",
@@ -69,17 +69,43 @@ SOURCES = {
         "Lee et al., SimBa, ICLR 2025: results of the release",
         "simba_release_dmc_hard.csv",
     ),
+    "dcmpc": Source(
+        "DC-MPC's release",
+        "Scannell et al., Discrete Codebook World Models (DCWM, DC-MPC), ICLR 2025: release",
+        "dcmpc_release_dmc_hard.csv",
+    ),
+    "flashsac": Source(
+        "FlashSAC's release",
+        "FlashSAC, release of 2026-04: results/stateRL_cpusim, with XQC, SimbaV2, MR.Q, TD-MPC2",
+        "flashsac_release.csv",
+    ),
+    "fasttd3": Source(
+        "FastTD3's release",
+        "Seo et al., FastTD3, arXiv 2505.22642: data/humanoidbench_result.json of the release",
+        "fasttd3_release_h1hand.csv",
+    ),
     "laptop": Source(
         "released program, laptop scale",
         "the released TD-MPC2 and BMPC programs run for this project at laptop scale",
         "laptop_reference.csv",
     ),
 }
-_BMPC = {
-    "data_dmc_all_1M": "bmpc_1M",
-    "data_dmc_hard_4M": "bmpc_4M",
-    "data_humanoidbench_2M": "bmpc_humanoidbench",
+
+
+# Series of DMControl that repeat another release's measurements point by point, as
+# ``provenance.copies`` finds: (source, algorithm) -> whose they are.
+COPIES = {
+    ("boom", "tdmpc2"): "tdmpc2",
+    ("flashsac", "tdmpc2"): "tdmpc2",
+    ("bmpc_1M", "sac"): "tdmpc2",
 }
+
+
+def without_copies(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a table of published curves, each measurement of DMControl once."""
+    series = zip(table["benchmark"], table["source"], table["algorithm"], strict=True)
+    kept = [place != "dmcontrol" or (own, name) not in COPIES for place, own, name in series]
+    return table[pd.Series(kept, index=table.index, dtype=bool)].reset_index(drop=True)
 
 
 def load_published(sources: list[str] | None = None, folder: Path = FOLDER) -> pd.DataFrame:
@@ -101,77 +127,17 @@ def load_published(sources: list[str] | None = None, folder: Path = FOLDER) -> p
                 f"no {path}: the published curves come with the repository (baselines/published), "
                 "not with the installed package; pass folder="
             )
-        tables.append(_READERS[file](pd.read_csv(path)))
+        tables.append(READERS[file](pd.read_csv(path)))
     table = schema.combine(*tables)
     return schema.pick(table, source=wanted)
 
 
-def _finish(rows: pd.DataFrame, **constant: object) -> pd.DataFrame:
-    """Adds the columns that a file does not have; ``step`` is in frames."""
-    rows = rows.assign(**{"split": "planner", "metric": "episode_return", **constant})
-    rows["task"] = rows["task"].str.replace("_", "-")
-    repeat = rows["benchmark"].map(ACTION_REPEAT)
-    rows["frames"] = rows["step"]
-    if (rows["step"] % repeat).any():
-        raise ValueError("a published step is not a multiple of the action repeat")
-    rows["agent_step"] = rows["step"] // repeat
-    for name in ("low", "high"):
-        rows[name] = rows.get(name, float("nan"))
-    for name in ("seed", "seeds"):
-        rows[name] = rows.get(name, pd.NA)
-    rows["interval"] = rows.get("interval", "")
-    if "run" not in rows:
-        rows["run"] = rows["source"] + "/" + rows["algorithm"] + "/" + rows["task"]
-    return schema.conform(rows)
+def load_wall_times(folder: Path = FOLDER) -> pd.DataFrame:
+    """Published curves whose source gives the wall time too: FastTD3's, on its authors' GPU.
 
-
-def _tdmpc2(rows: pd.DataFrame) -> pd.DataFrame:
-    # Some seeds have two runs, one after the other (TD-MPC, 12 tasks): the second begins where the
-    # steps decrease.
-    keys = ["algorithm", "task", "seed"]
-    again = rows.groupby(keys)["step"].diff().le(0)
-    number = again.groupby([rows[key] for key in keys]).cumsum()
-    run = rows["algorithm"] + "/" + rows["task"] + "/" + rows["seed"].astype(str)
-    rows = rows.assign(run="tdmpc2/" + run + "." + number.astype(str), value=rows["episode_return"])
-    return _finish(rows, source="tdmpc2", benchmark="dmcontrol", robot="own", seeds=1)
-
-
-def _bmpc(rows: pd.DataFrame) -> pd.DataFrame:
-    # The file does not name HumanoidBench's robot, so its curves must not be mixed with others.
-    robot = rows["benchmark"].map({"humanoidbench": "unnamed"}).fillna("own")
-    names = {"mean": "value", "ci95_low": "low", "ci95_high": "high"}
-    rows = rows.assign(source=rows["source"].map(_BMPC), robot=robot).rename(columns=names)
-    return _finish(rows, interval=CI)
-
-
-def _boom(rows: pd.DataFrame) -> pd.DataFrame:
-    robot = rows["benchmark"].map({"humanoidbench_h1hand": "h1hand"}).fillna("own")
-    rows = rows.assign(
-        robot=robot,
-        benchmark=rows["benchmark"].str.removesuffix("_h1hand"),
-        low=rows["mean"] - rows["std"],
-        high=rows["mean"] + rows["std"],
-    )
-    return _finish(rows.rename(columns={"mean": "value"}), source="boom", interval=STD)
-
-
-def _simba(rows: pd.DataFrame) -> pd.DataFrame:
-    rows = rows.assign(low=rows["mean"] - rows["std"], high=rows["mean"] + rows["std"])
-    constant = {"source": "simba", "benchmark": "dmcontrol", "robot": "own", "interval": STD}
-    return _finish(rows.rename(columns={"mean": "value"}), **constant)
-
-
-def _laptop(rows: pd.DataFrame) -> pd.DataFrame:
-    repeat = ACTION_REPEAT["dmcontrol"]
-    rows = rows.assign(step=rows["agent_step"] * repeat, value=rows["episode_return"])
-    constant = {"source": "laptop", "benchmark": "dmcontrol", "robot": "own"}
-    return _finish(rows, seed=1, seeds=1, **constant)
-
-
-_READERS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
-    "tdmpc2_release_dmcontrol.csv": _tdmpc2,
-    "bmpc_release.csv": _bmpc,
-    "boom_release.csv": _boom,
-    "simba_release_dmc_hard.csv": _simba,
-    "laptop_reference.csv": _laptop,
-}
+    Returns:
+        The columns of the schema, and ``wall_seconds`` since the run's beginning.
+    """
+    rows = load_published(["fasttd3"], folder)
+    seconds = pd.read_csv(folder / SOURCES["fasttd3"].file)["wall_seconds"]
+    return rows.assign(wall_seconds=seconds.to_numpy())

@@ -16,7 +16,8 @@ agent_step     after action repeat
 frames         environment frames, before action repeat
 value          the measurement, or the mean over seeds
 low, high      published interval, <NA> for single runs
-interval       what low and high are: "95 % interval", "std over seeds" or ""
+interval       what low and high are: "95 % interval", "std over seeds", "band of the release"
+               (which does not say) or ""
 seeds          how many are averaged in value: 1, more, or <NA> if the source does not say
 =============  ==================================================================================
 """
@@ -56,6 +57,7 @@ STEP_UNITS = {
 }
 CI = "95 % interval"
 STD = "std over seeds"
+BAND = "band of the release"
 
 # Benchmarks in which the same task exists for several robots.
 ROBOT_IS_A_CHOICE = frozenset({"humanoidbench"})

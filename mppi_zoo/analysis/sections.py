@@ -10,7 +10,7 @@ import pandas as pd
 
 from mppi_zoo.analysis import aggregate, figures, names, over_tasks, schema, statistics
 from mppi_zoo.analysis.html import Section
-from mppi_zoo.analysis.published import SOURCES
+from mppi_zoo.analysis.published import SOURCES, without_copies
 from mppi_zoo.analysis.runs import Run, Runs
 from mppi_zoo.analysis.schema import SERIES, WHERE, MixedError
 
@@ -107,7 +107,8 @@ def published_section(found: Runs, published: pd.DataFrame) -> Section | None:
     ours = aggregate.evaluations(found.table)
     theirs = _same_places(published, ours)
     theirs = theirs[~theirs["source"].eq("laptop")]
-    # Some curves are in both releases; shown twice they would look like two measurements.
+    # Some curves are in two releases; shown twice they would look like two measurements.
+    theirs = without_copies(theirs)
     theirs = theirs[
         ~theirs["source"].eq("bmpc_4M") | ~theirs["task"].isin(_tasks(theirs, "bmpc_1M"))
     ]
@@ -117,13 +118,20 @@ def published_section(found: Runs, published: pd.DataFrame) -> Section | None:
     if theirs.empty:
         return None
     section = Section("Against published curves")
-    drawn = aggregate.curves(schema.combine(ours, theirs), "frames")
+    free = theirs["algorithm"].isin(names.MODEL_FREE)
+    drawn = aggregate.curves(schema.combine(ours, theirs[~free]), "frames")
     section.figure(
         figures.learning_curves(drawn, "frames"),
         "The same runs among curves that the methods' authors released. Axis in environment "
         "frames. Sources differ in evaluation, seeds and model size: a difference between two "
         "sources is not one between two methods.",
     )
+    if free.any():
+        drawn = aggregate.curves(theirs[free], "frames")
+        section.figure(
+            figures.learning_curves(drawn, "frames"),
+            "Model-free methods on the same tasks, apart: they neither learn a model nor plan.",
+        )
     shown = sorted(set(theirs["source"]))
     section.items([f"{SOURCES[s].title}: {SOURCES[s].reference}" for s in shown])
     if not at_laptop_scale(found):

@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 
 from mppi_zoo import analysis
-from mppi_zoo.analysis import HARD, MixedError, pick
+from mppi_zoo.analysis import HARD, MixedError, names, pick
 from mppi_zoo.analysis.provenance import copies
-from mppi_zoo.analysis.published import FOLDER, SOURCES
+from mppi_zoo.analysis.published import COPIES, FOLDER, SOURCES
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +35,12 @@ def mean(table: pd.DataFrame, step: int | None, tasks: tuple[str, ...] | None = 
         ("bmpc_1M", "bmpc", 1_000_000, 807),
         ("tdmpc2", "tdmpc2", 1_000_000, 491),
         ("boom", "boom", 2_000_000, 878),
+        ("dcmpc", "dcmpc", 1_000_000, 762),
+        ("flashsac", "flashsac", 1_000_000, 836),
+        ("flashsac", "xqc", 1_000_000, 759),
+        ("flashsac", "simbav2", 1_000_000, 729),
+        ("flashsac", "mrq", 1_000_000, 723),
+        ("flashsac", "tdmpc2", 1_000_000, 491),
     ],
 )
 def test_seven_hard_tasks(
@@ -58,6 +64,35 @@ def test_boom_on_seven_h1hand_tasks(published: pd.DataFrame) -> None:
     rows = pick(published, source="boom", robot="h1hand", algorithm="boom")
     assert rows["task"].nunique() == 7
     assert round(mean(rows, None)) == 821
+
+
+@pytest.mark.parametrize(
+    ("task", "tdmpc2", "flashsac"),
+    [("Hopper-v4", 2081, 4064), ("Walker2d-v4", 3008, 7346), ("Humanoid-v4", 6071, 12606)],
+)
+def test_gymnasium_with_terminations(
+    published: pd.DataFrame, task: str, tdmpc2: int, flashsac: int
+) -> None:
+    rows = pick(published, source="flashsac", benchmark="gym", task=task, frames=1_000_000)
+    found = rows.set_index("algorithm")["value"].round()
+    assert (found["tdmpc2"], found["flashsac"]) == (tdmpc2, flashsac)
+    assert (rows["agent_step"] == rows["frames"]).all()  # no action repeat
+
+
+def test_wall_times_belong_to_their_steps() -> None:
+    rows = analysis.load_wall_times()
+    assert rows["task"].nunique() == 14 and set(rows["robot"]) == {"h1hand"}
+    for _, run in rows.groupby("task"):
+        assert run["wall_seconds"].is_monotonic_increasing and run["frames"].is_monotonic_increasing
+        speed = (run["frames"] / run["wall_seconds"]).iloc[1:]
+        assert speed.max() / speed.min() < 2  # steps a second of one machine
+
+
+def test_each_published_method_has_a_name_and_a_family(published: pd.DataFrame) -> None:
+    assert set(published["algorithm"]) <= set(names.METHODS)
+    planning = {"tdmpc", "tdmpc2", "tdmpc2_simba", "bmpc", "boom", "dcmpc"}
+    others = set(published["algorithm"]) - planning - {"dreamerv3", "tdmpc2_released"}
+    assert others - {"bmpc_released"} == names.MODEL_FREE
 
 
 def test_one_method_differs_between_sources(published: pd.DataFrame) -> None:
@@ -120,10 +155,26 @@ def test_copies_are_found(published: pd.DataFrame) -> None:
     pairs = set(found[["algorithm", "one", "other"]].itertuples(index=False, name=None))
     assert pairs == {
         ("tdmpc2", "boom", "tdmpc2"),
+        ("tdmpc2", "flashsac", "tdmpc2"),
+        ("tdmpc2", "boom", "flashsac"),
         ("sac", "bmpc_1M", "tdmpc2"),
         ("tdmpc2", "bmpc_1M", "bmpc_4M"),
         ("bmpc", "bmpc_1M", "bmpc_4M"),
     }
+
+
+def test_each_copy_is_known_and_shown_once(published: pd.DataFrame) -> None:
+    hard = pick(published, benchmark="dmcontrol")
+    found = copies(hard)
+    between_files = found[found["one"] != "bmpc_1M"]
+    assert {"boom", "flashsac"} >= set(between_files["one"])
+    once = analysis.without_copies(hard)
+    left = copies(once)  # BMPC's two files of one release alone
+    assert set(left["one"]) == {"bmpc_1M"} and set(left["other"]) == {"bmpc_4M"}
+    dropped = set(hard[["source", "algorithm"]].itertuples(index=False, name=None)) - set(
+        once[["source", "algorithm"]].itertuples(index=False, name=None)
+    )
+    assert dropped == set(COPIES)
 
 
 def test_every_source_is_carried_and_named(published: pd.DataFrame) -> None:
