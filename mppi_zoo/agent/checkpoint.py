@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mppi_zoo.agent.agent import POMPCAgent
 from mppi_zoo.agent.official import load_official, model_dict, sizes
+from mppi_zoo.agent.parts import refuse_bad_parameters
 from mppi_zoo.runs import tensor_file
 
 FORMAT = "mppi_zoo.agent"
@@ -48,13 +49,15 @@ def load_agent(path: Path, agent: POMPCAgent) -> int:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file is damaged, foreign, or does not fit the agent.
+        ValueError: if the file is damaged, foreign, does not fit the agent, or has
+            parameters that are not finite.
     """
     file = checkpoint_file(path)
     content = tensor_file.read(file)
     model = model_dict(content)
     if model is not None:
         load_official(model, agent)
+        refuse_bad_parameters(agent.parts, str(file))
         return 0
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ValueError(f"{file} is neither a checkpoint of mppi_zoo nor one of TD-MPC2's program")
@@ -69,4 +72,5 @@ def load_agent(path: Path, agent: POMPCAgent) -> int:
         raise ValueError(
             f"{file} does not fit the configured agent ({error}); use the config.gin of its run"
         ) from error
+    refuse_bad_parameters(agent.parts, str(file))
     return int(content["step"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -32,6 +33,36 @@ class Parts(NamedTuple):
     def parameter_count(self) -> int:
         """Learned parameters, target networks left out."""
         return sum(p.numel() for m in self for p in m.parameters() if p.requires_grad)
+
+
+def bad_parameters(parts: Parts) -> list[str]:
+    """Names of the parameters and buffers that hold NaN or infinity."""
+    return [
+        f"{part}.{name}"
+        for part, module in parts._asdict().items()
+        for name, tensor in module.state_dict().items()
+        if not bool(torch.isfinite(tensor).all())
+    ]
+
+
+def refuse_bad_parameters(parts: Parts, whose: str) -> None:
+    """Check that all parameters are finite.
+
+    Raises:
+        ValueError: naming those that are not.
+    """
+    bad = bad_parameters(parts)
+    if bad:
+        more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
+        raise ValueError(
+            f"the parameters {', '.join(bad[:5])}{more} of {whose} are not finite: such an agent "
+            "cannot act; take an earlier checkpoint of its run"
+        )
+
+
+def version_count(parts: Parts) -> int:
+    """A number that grows when a parameter or buffer is written in place."""
+    return sum(t._version for m in parts for t in itertools.chain(m.parameters(), m.buffers()))
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,11 @@ import torch
 from mppi_zoo.agent.actor import Actor, finite_action
 from mppi_zoo.agent.checkpoint import load_agent
 from mppi_zoo.agent.execution import Execution
+from mppi_zoo.agent.parts import refuse_bad_parameters, version_count
 from mppi_zoo.config import gin_config as config
 from mppi_zoo.core.rng import generator_for
 from mppi_zoo.core.types import EnvSpec
+from mppi_zoo.deploy.observations import flatten, refuse_unusable
 from mppi_zoo.runs import folder as run_folder
 
 
@@ -23,6 +26,10 @@ class Controller:
         execution: runs the trained agent.
         action_low, action_high: [A] the environment's own bounds, for ``act(..., native=True)``.
         seed: seed of the planner's random draws.
+        check: raises for an observation [O] that must not be acted on.
+
+    Raises:
+        ValueError: the agent has parameters that are not finite.
     """
 
     def __init__(
@@ -31,14 +38,26 @@ class Controller:
         action_low: np.ndarray,
         action_high: np.ndarray,
         seed: int = 0,
+        check: Callable[[np.ndarray], None] = refuse_unusable,
     ):
         self.execution, self.agent = execution, execution.agent
         self.action_low, self.action_high = action_low, action_high
+        self.check = check
+        self._checked = -1
+        self._check_parameters()
         self._actor = Actor(execution, 1, generator_for(seed, "deployment", self.agent.device))
 
     def reset(self) -> None:
         """Call at the start of an episode: the planner forgets its last plan."""
+        self._checked = -1
         self._actor.reset()
+
+    def _check_parameters(self) -> None:
+        """Refuse parameters that are not finite, if any was written since the last check."""
+        versions = version_count(self.agent.parts)
+        if versions != self._checked:
+            refuse_bad_parameters(self.agent.parts, "the agent")
+            self._checked = versions
 
     def act(self, obs: np.ndarray, *, native: bool = False, planner: bool = True) -> np.ndarray:
         """The action [A] for an observation, flattened to [O].
@@ -48,14 +67,14 @@ class Controller:
             planner: plan; if False, act with the bare policy, which is many times faster.
 
         Raises:
-            ValueError: if the observation has another size than in training.
+            UnusableObservation: a ValueError: the observation has another size than in training, or
+                an entry that is NaN, infinite or absurd, which the message names.
+            ValueError: parameters of the agent are not finite.
         """
-        flat = np.asarray(obs, dtype=np.float32).reshape(1, -1)
-        if flat.shape[1] != self.agent.spec.obs_dim:
-            raise ValueError(
-                f"observation has {flat.shape[1]} numbers, the agent was trained on "
-                f"{self.agent.spec.obs_dim}: flatten it as mppi_zoo.envs.make does"
-            )
+        obs = flatten(obs, self.agent.spec.obs_dim)
+        self.check(obs)
+        self._check_parameters()
+        flat = obs.astype(np.float32)[None]
         if planner:
             action = self._actor.act(flat, greedy=True)[0][0]
         else:

@@ -7,6 +7,8 @@ come from torch's global generator, which ``torch.manual_seed`` seeds.
 
     policy = torch.export.load("policy.pt2").module()
     action = policy(obs)
+
+Both raise a RuntimeError for an observation with NaN, infinity or an absurd number.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from torch import Tensor, nn
 from mppi_zoo.agent.agent import POMPCAgent
 from mppi_zoo.agent.execution import Execution
 from mppi_zoo.deploy.controller import load
+from mppi_zoo.deploy.observations import ABSURD
 from mppi_zoo.runs.outcome import DONE, Attempt, add_debug, conclude
 
 
@@ -34,6 +37,7 @@ class PolicyProgram(nn.Module):
 
     def forward(self, obs: Tensor) -> Tensor:
         """obs [B, O] -> action [B, A]."""
+        _refuse_unusable(obs)
         return self.policy.mode(self.world_model.encode(obs))
 
 
@@ -50,10 +54,24 @@ class PlannerProgram(nn.Module):
 
     def forward(self, obs: Tensor, plan: Tensor) -> tuple[Tensor, Tensor]:
         """obs [B, O], the last plan [H, B, A] -> (action [B, A], plan [H, B, A])."""
+        _refuse_unusable(obs)
+        _refuse_unusable(plan)
         noise = self.draw(obs.shape[0], None)
         z = self.encoder(obs)
         result = self.planner.plan(z, self.model, noise, warm_start=plan, greedy=True)
         return result.action, result.mean
+
+
+def _refuse_unusable(numbers: Tensor) -> None:
+    """As :func:`mppi_zoo.deploy.observations.refuse_unusable`, within a program.
+
+    A program cannot name the entry. On CUDA the check ends the process's use of the device.
+    """
+    torch.ops.aten._assert_async.msg(
+        (numbers.abs() <= ABSURD).all(),
+        f"the observation or the last plan holds NaN, infinity or a number beyond {ABSURD:g}: no "
+        "action is chosen from it",
+    )
 
 
 @torch.no_grad()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from mppi_zoo.agent.agent import POMPCAgent
+from mppi_zoo.agent.parts import bad_parameters
 from mppi_zoo.core.types import Batch
 from mppi_zoo.runs import tensor_file
 
@@ -101,7 +102,7 @@ class HealthCheck:
         Raises:
             Diverged: naming those that are not finite.
         """
-        bad = bad_parameters(self.agent)
+        bad = bad_parameters(self.agent.parts)
         if bad:
             raise Diverged(
                 f"at agent step {step} the parameters {', '.join(bad[:5])} are not finite; no "
@@ -109,18 +110,8 @@ class HealthCheck:
             )
 
 
-def bad_parameters(agent: POMPCAgent) -> list[str]:
-    """Names of the parameters and buffers that hold NaN or infinity."""
-    return [
-        f"{part}.{name}"
-        for part, module in agent.parts._asdict().items()
-        for name, tensor in module.state_dict().items()
-        if not bool(torch.isfinite(tensor).all())
-    ]
-
-
 def _parameters_hit(agent: POMPCAgent) -> str:
-    bad = bad_parameters(agent)
+    bad = bad_parameters(agent.parts)
     more = f" and {len(bad) - 3} more" if len(bad) > 3 else ""
     return f", and made {', '.join(bad[:3])}{more} not finite" if bad else ""
 

@@ -62,6 +62,35 @@ class Mutation(NamedTuple):
 
 
 MUTATIONS = [
+    # --- faults and refusals
+    Mutation(
+        "a controller acts on NaN",
+        "deploy/observations.py",
+        "good = np.abs(obs) <= ABSURD  # False for NaN",
+        "good = ~(np.abs(obs) > ABSURD)",
+        "tests/deploy/test_observations.py::test_a_bad_entry_is_named",
+    ),
+    Mutation(
+        "a controller does not look at its agent's parameters",
+        "deploy/controller.py",
+        "if versions != self._checked:",
+        "if versions < self._checked:",
+        "tests/deploy/test_observations.py::test_an_agent_that_is_not_finite_does_not_act",
+    ),
+    Mutation(
+        "a fault under way counts as a refusal",
+        "runs/outcome.py",
+        "if attempt.begun or isinstance(error, MemoryError):",
+        "if isinstance(error, MemoryError):",
+        "tests/runs/test_outcome.py::test_codes",
+    ),
+    Mutation(
+        "a run goes on when its metrics.csv is gone",
+        "runs/metrics.py",
+        "if not os.path.exists(file.name) or os.fstat(file.fileno()).st_nlink == 0:",
+        "if not file.name:",
+        "tests/system/test_faults_under_way.py::test_metrics_that_are_deleted",
+    ),
     # --- losses and targets
     Mutation(
         "temporal weights start at rho^1",

@@ -10,9 +10,10 @@ from support.agents import build, random_batch
 from torch import Tensor
 
 from mppi_zoo.agent.agent import POMPCAgent
+from mppi_zoo.agent.parts import bad_parameters
 from mppi_zoo.core.types import EnvSpec
 from mppi_zoo.runs import tensor_file
-from mppi_zoo.training.health import MOST_NOTED, Diverged, HealthCheck, bad_parameters
+from mppi_zoo.training.health import MOST_NOTED, Diverged, HealthCheck
 
 SPEC = EnvSpec(obs_dim=4, action_dim=2, episode_length=20)
 NAN, INF = float("nan"), float("inf")
@@ -95,7 +96,7 @@ def test_parameters_that_are_not_finite_are_named(tmp_path: Path) -> None:
     name, parameter = list(agent.world_model.named_parameters())[-1]
     with torch.no_grad():
         parameter.view(-1)[0] = NAN
-    assert bad_parameters(agent) == [f"world_model.{name}"]
+    assert bad_parameters(agent.parts) == [f"world_model.{name}"]
     with pytest.raises(Diverged, match=rf"at agent step 7 the parameters world_model\.{name} are"):
         health.check_parameters(7)
     note(health, metrics(loss=NAN))
