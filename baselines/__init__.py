@@ -1,1 +1,5 @@
-"""Single-file references: the second witness against which the package is tested."""
+"""Single-file references of the methods; they share the environments with the package."""
+
+from mppi_zoo.compute.threads import wait_passively
+
+wait_passively()  # before a reference imports torch

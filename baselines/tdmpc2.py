@@ -545,6 +545,14 @@ def make_from_package(task: str) -> tuple[Any, Any]:
     return env, envs.spec_of(env)
 
 
+def threads_by_rule(args: argparse.Namespace) -> int:
+    """As many threads as a run of the package would take, or OMP_NUM_THREADS."""
+    from mppi_zoo.compute import threads
+
+    work = threads.work(min(args.samples, args.batch_size), args.mlp_dim)
+    return threads.asked_for() or threads.choose(work, threads.usable_cores())
+
+
 def main(argv: list[str] | None = None, make: Callable[[str], Any] = make_from_package) -> TDMPC2:
     """Train from the command line; `make` maps a task's name to (environment, its spec)."""
     parser = argparse.ArgumentParser(description="TD-MPC2, single-file reference")
@@ -557,8 +565,10 @@ def main(argv: list[str] | None = None, make: Callable[[str], Any] = make_from_p
         parser.add_argument("--" + name.replace("_", "-"), type=int, default=default)
     parser.add_argument("--iterations", type=int, help="default: 6, or 8 from 20 actions on")
     parser.add_argument("--seed-steps", type=int, help="default: 5 episodes, at least 1000")
+    parser.add_argument("--threads", type=int, help="default: by the sizes and the cores")
     args = parser.parse_args(argv)
 
+    torch.set_num_threads(args.threads or threads_by_rule(args))
     torch.manual_seed(args.seed)
     (env, spec), (eval_env, _) = make(args.task), make(args.task)
     if args.seed_steps is None:

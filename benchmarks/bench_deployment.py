@@ -15,6 +15,7 @@ from benchmarks import machine
 from mppi_zoo.config import gin_config as config
 from mppi_zoo.core.types import EnvSpec
 from mppi_zoo.deploy import export
+from mppi_zoo.deploy.controller import threads_for
 
 
 def milliseconds(call: machine.Call, rounds: int) -> np.ndarray:
@@ -32,14 +33,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scales", nargs="+", default=["laptop", "size5"])
     parser.add_argument("--rounds", type=int, default=200)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--threads", type=int, help="default: as mppi_zoo.load chooses them")
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    print(machine.describe(args.threads))
     rows = []
     for scale in args.scales:
         experiment = config.parse(["tdmpc2_equiv", f"scale/{scale}"])
         execution = experiment.execution(experiment.agent(EnvSpec(24, 6, 500)))
+        torch.set_num_threads(args.threads or threads_for(execution.agent))
+        print(f"{scale}: {machine.describe(torch.get_num_threads())}")
         obs, plan = torch.randn(1, 24), torch.zeros(3, 1, 6)
         with tempfile.TemporaryDirectory() as folder, torch.no_grad():
             files = export.save(execution, Path(folder))

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 from pathlib import Path
 
-import pandas as pd
-import torch
+from mppi_zoo.compute.threads import wait_passively
 
-from benchmarks import machine
-from mppi_zoo.cli import main as run
+wait_passively()  # before torch is imported, as in a run
+
+import pandas as pd  # noqa: E402
+
+from benchmarks import machine  # noqa: E402
+from benchmarks.machine import busy  # noqa: E402
+from mppi_zoo.cli import main as run  # noqa: E402
 
 
 def main() -> None:
@@ -19,11 +24,10 @@ def main() -> None:
     parser.add_argument("--members", nargs="+", default=["tdmpc2_equiv"])
     parser.add_argument("--scale", default="laptop")
     parser.add_argument("--steps", type=int, default=600, help="steps after the seed phase")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--threads", type=int, help="default: as a run chooses them")
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--busy", type=int, default=0, help="endless loops beside it")
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    print(machine.describe(args.threads) + (", compiled" if args.compile else ", eager"))
     seed_steps = 300
     rows = []
     for member in args.members:
@@ -33,8 +37,14 @@ def main() -> None:
             arguments += ["--steps", str(seed_steps + args.steps), "--out", str(out), "--quiet"]
             arguments += ["--param", f"seed_steps={seed_steps}", "--param", "eval_every=0"]
             arguments += ["--param", "TrainingOptions.log_every=100", "--device", "cpu"]
-            if run.main([*arguments, *(["--compile"] if args.compile else [])]):
-                raise SystemExit("the run failed")
+            arguments += ["--compile" if args.compile else "--no-compile"]
+            arguments += ["--threads", str(args.threads)] if args.threads else []
+            with busy(args.busy):
+                if run.main(arguments):
+                    raise SystemExit("the run failed")
+            threads = json.loads((out / "run.json").read_text())["options"]["threads"]
+            print(f"{member}: {machine.describe(threads)}, {args.busy} other program(s), "
+                  f"{'compiled' if args.compile else 'eager'}")  # fmt: skip
             timing = pd.read_csv(out / "timing.csv")
         for metric, group in timing.groupby("metric"):
             values = group["value"].iloc[1:]  # the first hundred steps warm up

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +35,19 @@ def describe(threads: int) -> str:
     cpu = names[0] if names else platform.processor() or platform.machine()
     kind = torch.backends.cpu.get_cpu_capability()
     return f"{cpu} ({kind}), {threads} thread(s), torch {torch.__version__}"
+
+
+@contextlib.contextmanager
+def busy(loops: int) -> Iterator[None]:
+    """So many cores kept busy by other programs."""
+    command = [sys.executable, "-c", "while True: pass"]
+    others = [subprocess.Popen(command, start_new_session=True) for _ in range(loops)]
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
 
 
 def interleaved(calls: dict[str, Call], rounds: int) -> dict[str, Times]:

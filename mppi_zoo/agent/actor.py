@@ -67,6 +67,44 @@ class Actor:
         plan = Gaussian(torch.from_numpy(mean), torch.from_numpy(std))
         return Acted(_finite(action), result, plan, all(bool(value) for value in told))
 
+    def act_running(self, obs: np.ndarray, running: np.ndarray) -> np.ndarray:
+        """Greedy actions [N, A] of the environments in ``running`` [N] bool; zeros elsewhere.
+
+        Only for these it plans, with the draws that they have where all run.
+
+        Args:
+            obs: [N, O].
+
+        Raises:
+            FloatingPointError: if an action is not finite.
+        """
+        rows = self._rows(running)
+        if len(rows) == len(running):
+            return self.act(obs, greedy=True).action
+        agent = self.execution.agent
+        states = torch.from_numpy(rows).to(self.warm_start.device)
+        noise = agent.draw_plan_noise(len(running), self.generator)
+        noise = agent.planner.noise_of_states(noise, states)
+        result = self.execution.act(
+            agent.tensor(obs[rows]), noise, warm_start=self.warm_start[:, states], greedy=True
+        )
+        self.warm_start = self.warm_start.index_copy(1, states, result.mean)
+        action = np.zeros((len(running), agent.spec.action_dim), dtype=np.float32)
+        action[rows] = finite_action(result.action)
+        return action
+
+    def _rows(self, running: np.ndarray) -> np.ndarray:
+        """Environments to plan for: those that run, and others where fewer would be no quicker."""
+        execution, total = self.execution, len(running)
+        agent, count = execution.agent, int(running.sum())
+        planner = agent.planner
+        if execution.records or not planner.knows_states:
+            count = total  # a graph is for one size
+        elif execution.compiled and count > 1:
+            piece = planner.piece(total, agent.world_model.latent_dim)
+            count = min(-(-count // piece) * piece, total)
+        return np.argsort(~running, kind="stable")[:count]
+
 
 def finite_action(action: Tensor) -> np.ndarray:
     """The action on the host, float32.

@@ -10,7 +10,7 @@ import torch
 
 from mppi_zoo.cli.setup import Setup
 from mppi_zoo.compute.cuda_graphs import CudaRecorder, Recorder
-from mppi_zoo.training.throughput import Speed, measure
+from mppi_zoo.training.throughput import Sizes, Speed, measure
 
 
 def accelerate(setup: Setup, args: argparse.Namespace, tell: Callable[[str], None]) -> Speed:
@@ -20,10 +20,12 @@ def accelerate(setup: Setup, args: argparse.Namespace, tell: Callable[[str], Non
         tell: takes messages for the user.
     """
     execution, experiment = setup.execution, setup.experiment
-    sizes = (
+    sizes = Sizes(
         setup.envs.num_envs,
         experiment.training.batch_size,
-        experiment.reanalysis.states_per_update(execution.agent.planner.horizon),
+        experiment.reanalysis.states(execution.agent.planner.horizon),
+        experiment.reanalysis.interval,
+        experiment.training.eval_episodes if experiment.training.eval_every else 0,
     )
     recorder = recorder_for(setup.device) if args.compile or args.graphs else None
     if recorder is not None:
@@ -31,12 +33,15 @@ def accelerate(setup: Setup, args: argparse.Namespace, tell: Callable[[str], Non
     elif args.graphs:
         tell(f"no CUDA graphs on {setup.device}: going on without them")
     if not args.compile:
-        return measure(execution, *sizes)
-    tell("compiling: about a minute" + (", then CUDA graphs" if recorder else ""))
+        return measure(execution, sizes)
+    tell(
+        "compiling: one to three minutes, or seconds where torch's cache has it"
+        + (", then CUDA graphs" if recorder else "")
+    )
     begun = time.perf_counter()
     try:
         execution.compile()
-        speed = measure(execution, *sizes)
+        speed = measure(execution, sizes)
     except Exception as error:  # compilers fail in many ways; eager does not
         execution.uncompile()
         reason = str(error).strip().splitlines()
@@ -44,7 +49,7 @@ def accelerate(setup: Setup, args: argparse.Namespace, tell: Callable[[str], Non
             f"torch.compile failed ({reason[0] if reason else type(error).__name__}): "
             f"going on without it{', with CUDA graphs alone' if recorder else ''}"
         )
-        return measure(execution, *sizes)
+        return measure(execution, sizes)
     tell(f"compiled in {time.perf_counter() - begun:.0f} s")
     return speed
 

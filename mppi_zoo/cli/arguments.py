@@ -66,11 +66,18 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--eval", action="store_true", help="evaluate only, with --init-from")
     p.add_argument("--show", action="store_true", help="print the full configuration and exit")
     p.add_argument(
+        "--threads",
+        type=thread_count,
+        metavar="N",
+        help="CPU threads; default: OMP_NUM_THREADS, else chosen by the networks' sizes and the "
+        "cores (docs/speed.md)",
+    )
+    p.add_argument(
         "--compile",
-        action="store_true",
-        default=None,
-        help="torch.compile the losses and the planner: some minutes at first, then "
-        "faster (docs/speed.md); needs a C++ compiler",
+        action=argparse.BooleanOptionalAction,
+        help="torch.compile the losses and the planner: one to three minutes at first, then "
+        "faster; needs a C++ compiler; default: on a CPU, where the run is long enough "
+        "(docs/speed.md)",
     )
     p.add_argument(
         "--graphs",
@@ -84,6 +91,13 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--quiet", action="store_true", help="no progress")
     add_debug(p)
     return p
+
+
+def thread_count(text: str) -> int:
+    """A number of threads from the command line."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number >= 1")
+    return int(text)
 
 
 def pick_device(name: str | None) -> torch.device:

@@ -11,10 +11,11 @@ import contextlib
 import sys
 from collections.abc import Sequence
 
-from mppi_zoo.cli import resume
+from mppi_zoo.cli import machine, resume
 from mppi_zoo.cli.arguments import parser
 from mppi_zoo.cli.session import train
 from mppi_zoo.cli.setup import Setup, add_evaluator, build
+from mppi_zoo.compute import threads
 from mppi_zoo.compute.memory import keep_freed_memory
 from mppi_zoo.runs.outcome import DONE, Attempt, conclude
 from mppi_zoo.runs.signals import StopSignals
@@ -45,6 +46,8 @@ def run(
         if args.show:
             print(setup.operative)
             return DONE
+        machine.settle(setup, args)
+        stack.enter_context(threads.using(args.threads))
         setup = add_evaluator(setup, args, stack, stop.check)
         if args.eval:
             attempt.begun = True

@@ -19,14 +19,15 @@ KEPT: dict[str, Any] = {
     "num_envs": 1,
     "async_envs": False,
     "device": None,
-    "compile": False,
+    "threads": None,  # by rule, as "compile" is: cli/machine.py
+    "compile": None,
     "graphs": False,
     "no_video": False,
     "wandb": None,
     "imports": [],
 }
 FIXED = ("seed", "num_envs")  # what a run's state is made of
-EXACT = ("device", "compile", "graphs")  # what changes the last digits
+EXACT = ("device", "threads", "compile", "graphs")  # what changes the last digits
 
 
 def settle(args: argparse.Namespace) -> dict[str, Any] | None:

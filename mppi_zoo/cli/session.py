@@ -16,6 +16,7 @@ import numpy as np
 from mppi_zoo.cli import resume
 from mppi_zoo.cli.acceleration import accelerate
 from mppi_zoo.cli.setup import Setup
+from mppi_zoo.compute.threads import usable_cores
 from mppi_zoo.runs import folder as run_folder
 from mppi_zoo.runs.checkpoint_store import CheckpointStore, Opened
 from mppi_zoo.runs.lock import locked
@@ -25,8 +26,8 @@ from mppi_zoo.runs.progress import Progress
 from mppi_zoo.runs.signals import Interrupted, StopSignals
 from mppi_zoo.training import checkpointing
 from mppi_zoo.training.checkpointing import Checkpointer
+from mppi_zoo.training.forecast import Forecast
 from mppi_zoo.training.replay import Replay
-from mppi_zoo.training.throughput import forecast
 from mppi_zoo.training.trainer import Trainer
 
 
@@ -73,8 +74,11 @@ def train(
         run = _open(stack, folder, setup, args, resumed=record is not None)
         _announce(run, setup, args, replay, notes)
         speed = accelerate(setup, args, run.progress.message)
-        seed_steps = options.seed_phase(envs.spec.episode_length)
-        run.progress.message(forecast(speed, options, envs.num_envs, seed_steps))
+        _note_failed_compiling(run, setup, args)
+        length = envs.spec.episode_length
+        forecast = Forecast(speed, envs.step_seconds(), options, envs.num_envs, length)
+        run.progress.message(forecast.text(run.progress.step))
+        run.progress.expect(forecast.left)
         trainer = _trainer(run, setup, args.seed, replay)
         checkpointer = Checkpointer(run.store, trainer, run.logger, options.checkpoint_minutes)
         if record is not None:
@@ -128,13 +132,22 @@ def _announce(
     """Say what is trained where, and what is amiss."""
     tell, parts = run.progress.message, setup.execution.agent.parts
     tell(
-        f"{setup.member} on {setup.experiment.task}, seed {args.seed}, {setup.device}: "
+        f"{setup.member} on {setup.experiment.task}, seed {args.seed}, {setup.device}, "
+        f"{args.threads} thread(s) on {usable_cores()} core(s), "
+        f"{'compiled' if args.compile else 'eager'}: "
         f"{parts.parameter_count():,} parameters, replay of {setup.rows:,} rows on "
         f"{replay.device} ({replay.nbytes / 2**20:,.0f} MiB); run folder {run.folder}"
     )
     for text in (*notes, *run.warnings):
         if text:
             tell(text)
+
+
+def _note_failed_compiling(run: OpenRun, setup: Setup, args: argparse.Namespace) -> None:
+    """``run.json`` says how the run's numbers came about; a new one's is mended if it does not."""
+    if args.compile and not setup.execution.compiled and run.checkpoint is None:
+        args.compile = False
+        run_folder.amend(run.folder, options=resume.options(args, str(setup.device)))
 
 
 def _trainer(run: OpenRun, setup: Setup, seed: int, replay: Replay) -> Trainer:

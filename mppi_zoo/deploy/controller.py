@@ -9,9 +9,11 @@ import numpy as np
 import torch
 
 from mppi_zoo.agent.actor import Actor, finite_action
+from mppi_zoo.agent.agent import POMPCAgent
 from mppi_zoo.agent.checkpoint import load_agent
 from mppi_zoo.agent.execution import Execution
 from mppi_zoo.agent.parts import refuse_bad_parameters, version_count
+from mppi_zoo.compute.threads import asked_for, choose, usable_cores, using, work
 from mppi_zoo.config import gin_config as config
 from mppi_zoo.core.rng import generator_for
 from mppi_zoo.core.types import EnvSpec
@@ -27,6 +29,7 @@ class Controller:
         action_low, action_high: [A] the environment's own bounds, for ``act(..., native=True)``.
         seed: seed of the planner's random draws.
         check: raises for an observation [O] that must not be acted on.
+        threads: CPU threads to compute with; the program's own number is left as it is.
 
     Raises:
         ValueError: the agent has parameters that are not finite.
@@ -39,7 +42,11 @@ class Controller:
         action_high: np.ndarray,
         seed: int = 0,
         check: Callable[[np.ndarray], None] = refuse_unusable,
+        threads: int = 1,
     ):
+        if threads < 1:
+            raise ValueError(f"threads = {threads}: expected at least 1")
+        self.threads = threads
         self.execution, self.agent = execution, execution.agent
         self.action_low, self.action_high = action_low, action_high
         self.check = check
@@ -75,17 +82,30 @@ class Controller:
         self.check(obs)
         self._check_parameters()
         flat = obs.astype(np.float32)[None]
-        if planner:
-            action = self._actor.act(flat, greedy=True)[0][0]
-        else:
-            action = finite_action(self.agent.policy_action(self.agent.tensor(flat)))[0]
+        with using(self.threads):
+            if planner:
+                action = self._actor.act(flat, greedy=True)[0][0]
+            else:
+                action = finite_action(self.agent.policy_action(self.agent.tensor(flat)))[0]
         if not native:
             return action
         return self.action_low + 0.5 * (action + 1) * (self.action_high - self.action_low)
 
 
+def threads_for(agent: POMPCAgent) -> int:
+    """CPU threads to act with: ``OMP_NUM_THREADS``, or by rule."""
+    given = asked_for()
+    if given is not None:
+        return given
+    return choose(work(agent.planner.samples, agent.world_model.mlp_dim), usable_cores())
+
+
 def load(
-    folder: str | Path, *, best: bool = True, device: str | torch.device = "cpu"
+    folder: str | Path,
+    *,
+    best: bool = True,
+    device: str | torch.device = "cpu",
+    threads: int | None = None,
 ) -> Controller:
     """The agent of a run folder, ready to act; no environment is needed.
 
@@ -93,10 +113,12 @@ def load(
         folder: a run folder, as ``python -m mppi_zoo.run`` writes it.
         best: take the agent with the best evaluation; if False, the last one.
         device: device to compute on.
+        threads: CPU threads; None chooses them by the networks' sizes and the cores, or takes
+            ``OMP_NUM_THREADS`` (docs/speed.md, "Threads").
 
     Raises:
         FileNotFoundError: if the folder is not a run folder or holds no agent yet.
-        ValueError: if its files are damaged.
+        ValueError: if its files are damaged, or ``threads`` is below 1.
     """
     folder = Path(folder)
     record = run_folder.read(folder)
@@ -111,4 +133,5 @@ def load(
         experiment.execution(agent),
         np.asarray(bounds["low"], np.float32),
         np.asarray(bounds["high"], np.float32),
+        threads=threads_for(agent) if threads is None else threads,
     )

@@ -163,6 +163,15 @@ class EpisodeVector:
         """
         return next((reason for reason in self._vector.call("probe") if reason), "")
 
+    def step_seconds(self) -> float:
+        """Seconds of an agent step of one environment, as found by :meth:`not_restorable`.
+
+        0 where nothing was played. Environments with processes of their own share them out.
+        """
+        seconds = self._vector.get_attr("step_seconds")
+        together = sum(seconds) if hasattr(self._vector, "envs") else max(seconds)
+        return together / self.num_envs
+
     def state_dict(self) -> dict[str, Any]:
         """The state of each environment as plain arrays: its episode's number, seed and actions.
 

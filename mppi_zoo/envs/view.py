@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from typing import Any, NamedTuple
 
@@ -83,6 +84,7 @@ class AgentEnv(gymnasium.Wrapper):
         self._rescales = bool(np.any(self._low != -1.0) or np.any(self._high != 1.0))
         self._lower = np.full(self._low.shape, -1.0)
         self._upper = np.full(self._low.shape, 1.0)
+        self.step_seconds = 0.0  # of an agent step, as `probe` found it
         self.index = 0  # among the environments of a vector
         self.history: tuple[int, np.ndarray] | None = None  # for `replay_history`
         self._seed: int | None = None
@@ -144,7 +146,7 @@ class AgentEnv(gymnasium.Wrapper):
     def probe(self) -> str:
         """Why an episode cannot be restored by its seed and actions; empty if it can.
 
-        Plays a few steps of two episodes, and of the first again.
+        Plays a few steps of two episodes, and of the first again; ``step_seconds`` is set.
         """
         if not getattr(self.unwrapped, "restorable", True):
             return "it declares restorable = False"
@@ -174,13 +176,16 @@ class AgentEnv(gymnasium.Wrapper):
     def _excerpt(self, seed: int) -> np.ndarray:
         """Observations and rewards of an episode's first steps, in one row."""
         draws = np.random.default_rng(seed)
-        parts = [self.reset(seed=seed, options={})[0]]
+        parts, taken = [self.reset(seed=seed, options={})[0]], []
         for _ in range(PROBE_STEPS):
             action = draws.uniform(-1, 1, self._low.shape).astype(np.float32)
+            begun = time.perf_counter()
             obs, reward, terminated, truncated, _ = self.step(action)
+            taken.append(time.perf_counter() - begun)
             parts += [obs, np.array([reward])]
             if terminated or truncated:
                 break
+        self.step_seconds = float(np.median(taken))
         return np.concatenate(parts)
 
     def _flat(self, obs: Any) -> np.ndarray:

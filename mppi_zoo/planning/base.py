@@ -50,10 +50,15 @@ class Planner(abc.ABC):
 
     Attributes:
         horizon: H, steps that a plan looks ahead; also the length of the training windows.
+        samples: sequences that are scored together for one state; the number of threads follows
+            from it.
+        knows_states: whether it has :meth:`noise_of_states`.
         compiled: whether compiled code is in use.
     """
 
     horizon: int
+    samples: int = 1
+    knows_states: bool = False
     compiled: bool = False
 
     @abc.abstractmethod
@@ -90,6 +95,18 @@ class Planner(abc.ABC):
                 step of an episode.
             greedy: leave out the exploration noise (evaluation, re-analysis).
         """
+
+    def noise_of_states(self, noise: Any, states: Tensor) -> Any:
+        """The draws of some of the states, numbered in ``states`` [b] int64.
+
+        A planner that has it sets ``knows_states``; for others all states are planned, also those
+        that nobody needs.
+        """
+        raise NotImplementedError(f"{type(self).__name__} cannot pick the draws of some states")
+
+    def piece(self, batch: int, latent_dim: int) -> int:
+        """States of a batch that are planned together; compiled code is for a whole piece."""
+        return batch
 
     def examine(
         self, z: Tensor, model: PlanningModel, noise: Any

@@ -61,6 +61,8 @@ class MPPIPlanner(Planner):
         ValueError: for sizes that do not fit together.
     """
 
+    knows_states = True
+
     def __init__(
         self,
         horizon: Size = 3,
@@ -198,7 +200,7 @@ class MPPIPlanner(Planner):
             result = self._plan_piece(z, model, noise, start, on_iteration)
         else:
             pieces = [
-                self._plan_piece(z[rows], model, noise_of_states(noise, rows), start[:, rows])
+                self._plan_piece(z[rows], model, self.noise_of_states(noise, rows), start[:, rows])
                 for rows in self._pieces(*z.shape)
             ]
             parts = zip(*pieces, strict=True)
@@ -228,14 +230,22 @@ class MPPIPlanner(Planner):
             "elite_policy_share": (iteration.weights * proposed).sum(1).mean(),
         }
 
+    def noise_of_states(self, noise: MPPINoise, states: Tensor) -> MPPINoise:
+        """The draws of some of the states, numbered in ``states`` [b] int64."""
+        return noise_of_states(noise, states)
+
+    def piece(self, batch: int, latent_dim: int) -> int:
+        """States of a batch that are planned together, at most ``batch`` unless compiled."""
+        size = max(1, self.cached_numbers // (self.samples * latent_dim))
+        # compiled code is for one size: for few of them, pieces up to the full one hold a power
+        # of two
+        return min(size, 1 << (batch - 1).bit_length() if self.compiled else batch)
+
     def _pieces(self, batch: int, latent_dim: int) -> list[Tensor]:
         """Numbers of the states in each piece of a batch."""
-        size, end = max(1, self.cached_numbers // (self.samples * latent_dim)), batch
+        size, end = self.piece(batch, latent_dim), batch
         if self.compiled:
-            # compiled code is for one size: for few of them, pieces up to the full one hold a power
-            # of two, and what the last one lacks, states planned already fill
-            size = min(size, 1 << (batch - 1).bit_length())
-            end = -(-batch // size) * size
+            end = -(-batch // size) * size  # what the last one lacks, states planned already fill
         return list((torch.arange(end) % batch).split(size))
 
     def _plan_piece(

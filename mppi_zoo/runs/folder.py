@@ -86,6 +86,11 @@ def create(
     raise FileExistsError(f"{str(out)!r} was filled by another process: name another folder")
 
 
+def amend(folder: Path, **facts: Any) -> None:
+    """Replace entries of ``run.json``."""
+    write_text(folder / RUN_FILE, _json({**read(folder), **facts}))
+
+
 def log_session(
     folder: Path,
     step: int,

@@ -16,14 +16,16 @@ LABELS = {"updates_left": "updates left", "episode_return": "return", "eval_retu
 
 REFRESH = 0.2  # s between two redraws of the bar
 FIRST_LINE = 2.0  # s until a log gets its first status line
+TRUSTED = 20.0  # s of training for which a forecast counts against the pace that is seen
 SMOOTHING = 10.0  # s, time constant of the speed that is shown
 
 
 class Progress:
     """Shows agent steps done and to do, speed, latest returns and time left.
 
-    The time left assumes the mean speed since training began, evaluations included. It is not shown
-    before, since steps of the seed phase take much less time than those of training.
+    The time left is that of a forecast, see :meth:`expect`. Without one it assumes the mean speed
+    since training began, evaluations included, and is not shown before, since steps of the seed
+    phase take much less time than those of training.
 
     Args:
         total_steps: agent steps at which the run ends.
@@ -56,6 +58,8 @@ class Progress:
         self._start = self._mark_time = clock()
         self._mark_step = initial
         self._training_began: tuple[float, int] | None = None
+        self._expected: Callable[[int], float] | None = None  # s from an agent step to the end
+        self._expected_at = (self._start, initial)
         self._closed = False
         terminal = self._stream.isatty() and os.environ.get("TERM") != "dumb"
         self._bar = _Bar(self._stream, total_steps) if terminal and not quiet else None
@@ -79,6 +83,13 @@ class Progress:
                 self._fields[name] = value
         if self._clock() >= self._due:
             self._show(self._clock())
+
+    def expect(self, left: Callable[[int], float]) -> None:
+        """Take a forecast: the seconds from an agent step to the end, evaluations included.
+
+        From now on the time left is the forecast's, in training at the pace that was seen so far.
+        """
+        self._expected, self._expected_at = left, (self._clock(), self.step)
 
     def phase(self, label: str) -> None:
         """Names what the run does from now on: 'seed phase', 'pretraining', 'evaluating', ..."""
@@ -146,12 +157,23 @@ class Progress:
         self._mark_time, self._mark_step = now, self.step
 
     def _seconds_left(self, now: float) -> float | None:
+        if self._expected is not None:
+            return self._forecast_left(self._expected, now)
         if self._training_began is None:
             return None
         began, first = self._training_began
         if self.step <= first:
             return None
         return max(0, self.total_steps - self.step) * (now - began) / (self.step - first)
+
+    def _forecast_left(self, expected: Callable[[int], float], now: float) -> float:
+        if self._training_began is None:
+            begun, first = self._expected_at
+            return max(0.0, expected(first) - (now - begun))
+        begun, first = self._training_began
+        passed = expected(first) - expected(self.step)
+        pace = (now - begun + TRUSTED) / (passed + TRUSTED)
+        return expected(self.step) * pace
 
     def _show(self, now: float) -> None:
         self._measure(now)

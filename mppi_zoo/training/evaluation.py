@@ -13,7 +13,7 @@ from mppi_zoo.agent.execution import Execution
 from mppi_zoo.core.rng import generator_for
 from mppi_zoo.envs import EpisodeVector
 
-Act = Callable[[np.ndarray], np.ndarray]
+Act = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 class Episodes(NamedTuple):
@@ -71,11 +71,11 @@ def run_episodes(
 ) -> Episodes:
     """Run one episode in each environment, with all actions chosen as one batch.
 
-    An environment that is done before the others is started again so that the batch keeps its
-    shape; what it does then does not count.
+    An environment that is done before the others is started again, since all are stepped together;
+    what it does then does not count.
 
     Args:
-        act: actions [N, A] for observations [N, O].
+        act: (observations [N, O], running [N] bool) -> actions [N, A], any where it does not run.
         film: whether to film the first episode.
         each_step: called before each step; may raise to abandon the episodes.
     """
@@ -88,7 +88,7 @@ def run_episodes(
     camera.take()
     while running.any():
         each_step()
-        obs, reward, terminated, truncated = envs.step(act(obs))
+        obs, reward, terminated, truncated = envs.step(act(obs, running))
         rewards.append(np.where(running, reward.astype(np.float64), 0.0))
         returns += rewards[-1]
         lengths += running
@@ -138,7 +138,7 @@ class Evaluator:
         actor = Actor(execution, self.envs.num_envs, generator)
         return run_episodes(
             self.envs,
-            lambda obs: actor.act(obs, greedy=True).action,
+            actor.act_running,
             film=film,
             each_step=self.each_step,
         )
@@ -148,6 +148,6 @@ class Evaluator:
         self._begin(step, "policy")
         return run_episodes(
             self.envs,
-            lambda obs: finite_action(agent.policy_action(agent.tensor(obs))),
+            lambda obs, running: finite_action(agent.policy_action(agent.tensor(obs))),
             each_step=self.each_step,
         )

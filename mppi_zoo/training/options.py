@@ -48,6 +48,12 @@ class TrainingOptions:
         """Random steps at the start of a run with episodes of that many agent steps."""
         return max(1000, 5 * episode_length) if self.seed_steps is None else self.seed_steps
 
+    def evaluations(self, after: int = 0) -> int:
+        """How many evaluations come after an agent step: one each interval, and one at the end."""
+        if not self.eval_every or after >= self.steps:
+            return 0
+        return -(-self.steps // self.eval_every) - after // self.eval_every
+
     def evaluation_due(self, before: int, step: int) -> bool:
         """Whether the steps from ``before`` to ``step`` pass a multiple of the interval or the end.
 

@@ -24,9 +24,9 @@ class Reanalysis:
     def __init__(self, interval: PositiveInt = 10, count: Size = 20):
         self.interval, self.count = interval, count
 
-    def states_per_update(self, window: int) -> float:
-        """States planned anew for each update on average, for windows of that many steps."""
-        return self.count * window / self.interval
+    def states(self, window: int) -> int:
+        """States planned anew together, for windows of that many steps."""
+        return self.count * window
 
     def refresh(
         self,
@@ -58,9 +58,11 @@ class Reanalysis:
 class NoReanalysis:
     """Plans stay as they were when the step was taken."""
 
-    def states_per_update(self, window: int) -> float:
+    interval = 1
+
+    def states(self, window: int) -> int:
         """None."""
-        return 0.0
+        return 0
 
     def refresh(
         self,

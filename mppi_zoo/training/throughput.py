@@ -1,4 +1,4 @@
-"""A run's speed: forecast before it begins, measured while it goes on."""
+"""A run's speed: measured before it begins and while it goes on."""
 
 from __future__ import annotations
 
@@ -12,16 +12,40 @@ import torch
 from mppi_zoo.agent.execution import Execution
 from mppi_zoo.compute.cuda_graphs import WARM_UP
 from mppi_zoo.core.types import Batch, Gaussian
-from mppi_zoo.training.options import TrainingOptions
 
-DAY = 86_400.0
+MEASURED_STATES = 8  # of a batch that is planned
+
+
+class Sizes(NamedTuple):
+    """What a run asks of its agent at once.
+
+    Attributes:
+        num_envs: states in a plan.
+        batch_size: windows in an update.
+        reanalysed: states planned anew together, 0 for none.
+        interval: updates from one re-analysis to the next.
+        evaluated: episodes of an evaluation, 0 for none.
+    """
+
+    num_envs: int
+    batch_size: int
+    reanalysed: int = 0
+    interval: int = 1
+    evaluated: int = 0
 
 
 class Speed(NamedTuple):
-    """Seconds of one plan for all environments, and of one update with its re-analysis."""
+    """Seconds of each part.
+
+    Attributes:
+        plan: a plan for all environments.
+        update: an update with its share of re-analysis.
+        evaluation: a plan for all episodes of an evaluation.
+    """
 
     plan: float
     update: float
+    evaluation: float = 0.0
 
     def steps_per_second(self, num_envs: int, updates_per_step: float) -> float:
         """Agent steps/s, the environments' own time left out."""
@@ -39,16 +63,11 @@ def _fastest(call: Callable[[], object], device: torch.device, repeats: int) -> 
     return min(times)
 
 
-def measure(
-    execution: Execution, num_envs: int, batch_size: int, states_per_update: float = 0.0
-) -> Speed:
-    """Time a plan and an update on random numbers; the agent is left as it was.
+def measure(execution: Execution, sizes: Sizes) -> Speed:
+    """Time plans and an update on random numbers; the agent is left as it was.
 
     Args:
-        execution: may be compiled or recorded; the first calls then do that.
-        num_envs: states in a plan.
-        batch_size: windows in an update.
-        states_per_update: states re-analysed for each update, reckoned at the plan's pace.
+        execution: may be compiled or recorded; the first calls then do that, at all sizes.
     """
     agent = execution.agent
     spec, device, dtype = agent.spec, agent.device, agent.dtype
@@ -57,11 +76,11 @@ def measure(
     def normal(*shape: int) -> torch.Tensor:
         return torch.randn(shape, generator=generator, device=device, dtype=dtype)
 
-    window = agent.planner.horizon
-    action = normal(window, batch_size, spec.action_dim).tanh()
-    reward = normal(window, batch_size)
+    window, windows = agent.planner.horizon, sizes.batch_size
+    action = normal(window, windows, spec.action_dim).tanh()
+    reward = normal(window, windows)
     batch = Batch(
-        obs=normal(window + 1, batch_size, spec.obs_dim),
+        obs=normal(window + 1, windows, spec.obs_dim),
         action=action,
         reward=reward,
         terminated=torch.zeros_like(reward),
@@ -69,50 +88,30 @@ def measure(
         planned=torch.ones_like(reward, dtype=torch.bool),
         index=torch.zeros_like(reward, dtype=torch.int64),
     )
-    obs = normal(num_envs, spec.obs_dim)
     repeats = 2 + (WARM_UP + 1 if execution.records else 0)
+    eager = device.type == "cpu" and not execution.compiled
+
+    def seconds(call: Callable[[], object]) -> float:
+        return _fastest(call, device, repeats)
+
+    def planned(call: Callable[..., object], states: int) -> float:
+        # eager plans on a CPU take twice as long for twice as many states
+        part = min(states, MEASURED_STATES) if eager else states
+        obs = normal(part, spec.obs_dim)
+        return states / part * seconds(lambda: call(obs, agent.draw_plan_noise(part, generator)))
+
     before = copy.deepcopy(agent.state_dict())
     try:
-        plan = _fastest(
-            lambda: execution.act(obs, agent.draw_plan_noise(num_envs, generator)), device, repeats
+        plan = planned(execution.act, sizes.num_envs)
+        update = seconds(
+            lambda: execution.update(batch, 0, agent.draw_update_noise(batch, generator))
         )
-        update = _fastest(
-            lambda: execution.update(batch, 0, agent.draw_update_noise(batch, generator)),
-            device,
-            repeats,
-        )
+        if sizes.reanalysed:
+            update += planned(execution.replan, sizes.reanalysed) / sizes.interval
+        evaluation = planned(execution.act, sizes.evaluated) if sizes.evaluated else 0.0
     finally:
         agent.load_state_dict(before)
-    return Speed(plan, update + states_per_update * plan / num_envs)
-
-
-def forecast(speed: Speed, options: TrainingOptions, num_envs: int, seed_steps: int) -> str:
-    """A line on how long the run will take; names the laptop scale where that is days."""
-    rate = speed.steps_per_second(num_envs, options.updates_per_step)
-    training = max(options.steps - seed_steps, 0) / rate
-    pretraining = seed_steps * options.updates_per_step * speed.update
-    seconds = training + pretraining
-    line = (
-        f"measured: plan {1e3 * speed.plan:.0f} ms, update {1e3 * speed.update:.0f} ms, about "
-        f"{rate:.1f} agent steps/s: {options.steps:,} steps take about {_duration(seconds)}, "
-        "evaluations and environments left out"
-    )
-    if seconds > DAY:
-        line += (
-            "\nThis is the size that the configuration asks for, meant for a GPU. On this machine "
-            "try the laptop scale: add --gin scale/laptop"
-        )
-    return line
-
-
-def _duration(seconds: float) -> str:
-    if seconds > 2 * DAY:
-        return f"{seconds / DAY:.1f} days"
-    if seconds > 7200:
-        return f"{seconds / 3600:.1f} hours"
-    if seconds > 90:
-        return f"{seconds / 60:.0f} minutes"
-    return f"{seconds:.0f} seconds"
+    return Speed(plan, update, evaluation)
 
 
 class Stopwatch:

@@ -13,18 +13,18 @@ from mppi_zoo.cli import acceleration, resume
 from mppi_zoo.cli.acceleration import accelerate, recorder_for
 from mppi_zoo.cli.arguments import parser
 from mppi_zoo.cli.setup import Setup, build
-from mppi_zoo.training.throughput import Speed
+from mppi_zoo.training.throughput import Sizes, Speed
 
 DEBUG = ["--gin", "bmpc_equiv", "--gin", "debug", "--task", "toy:point", "--device", "cpu"]
 
 
 @pytest.fixture
-def measured(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int, float]]:
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[Sizes]:
     """Sizes at which the speed was measured."""
-    sizes: list[tuple[int, int, float]] = []
+    sizes: list[Sizes] = []
 
-    def measure(agent: object, *given: float) -> Speed:
-        sizes.append(given)  # type: ignore[arg-type]
+    def measure(agent: object, given: Sizes) -> Speed:
+        sizes.append(given)
         return Speed(0.1, 0.2)
 
     monkeypatch.setattr(acceleration, "measure", measure)
@@ -39,16 +39,16 @@ def setup(*arguments: str) -> Iterator[tuple[Setup, argparse.Namespace]]:
         yield build(args, None, stack), args
 
 
-def test_the_speed_is_that_of_the_run(measured: list[tuple[int, int, float]]) -> None:
+def test_the_speed_is_that_of_the_run(measured: list[Sizes]) -> None:
     said: list[str] = []
     reanalysis = ("--param", "Reanalysis.interval=10", "--param", "Reanalysis.count=20")
     with setup("--num-envs", "2", *reanalysis) as (built, args):
         assert accelerate(built, args, said.append) == Speed(0.1, 0.2)
         horizon = built.execution.agent.planner.horizon
-    assert measured == [(2, 16, 2.0 * horizon)] and said == []
+    assert measured == [Sizes(2, 16, 20 * horizon, 10, 2)] and said == []
 
 
-def test_there_are_no_graphs_without_a_gpu(measured: list[tuple[int, int, float]]) -> None:
+def test_there_are_no_graphs_without_a_gpu(measured: list[Sizes]) -> None:
     said: list[str] = []
     with setup("--graphs") as (built, args):
         assert recorder_for(built.device) is None
@@ -63,7 +63,7 @@ def test_there_are_no_graphs_without_a_gpu(measured: list[tuple[int, int, float]
 def test_a_compiler_that_fails_is_told_and_left_out(
     error: Exception,
     reason: str,
-    measured: list[tuple[int, int, float]],
+    measured: list[Sizes],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     calls: list[str] = []
@@ -79,6 +79,6 @@ def test_a_compiler_that_fails_is_told_and_left_out(
         accelerate(built, args, said.append)
     assert calls == ["compile", "uncompile"] and len(measured) == 1
     assert said == [
-        "compiling: about a minute",
+        "compiling: one to three minutes, or seconds where torch's cache has it",
         f"torch.compile failed ({reason}): going on without it",
     ]

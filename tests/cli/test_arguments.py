@@ -50,7 +50,9 @@ def test_a_new_run_gets_the_defaults() -> None:
     args = parsed("--gin", "bmpc_equiv", "--seed", "4")
     assert resume.settle(args) is None
     assert args.seed == 4 and args.num_envs == 1 and args.device is None
-    assert args.compile is False and args.imports == [] and args.changed == []
+    assert (
+        args.compile is None and args.threads is None and args.imports == [] and args.changed == []
+    )
 
 
 def test_a_resumed_run_gets_its_own_options(kept: Path) -> None:

@@ -38,7 +38,7 @@ def test_a_run_says_what_it_trains_and_how_it_goes_on(
     assert run.main(loud(out)) == outcome.DONE
     said = capsys.readouterr().out
     assert "pompc_replay on toy:point, seed 1, " in said and f"run folder {out}" in said
-    assert "12 steps take about" in said and "learning curve: " in said
+    assert "12 steps, " in said and " take about " in said and "learning curve: " in said
 
     assert run.main(["--resume", str(out), "--no-video"]) == outcome.DONE
     said = capsys.readouterr().out

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from support.agents import build
+from support.seeds import generator
 
 from mppi_zoo.agent.agent import POMPCAgent
 from mppi_zoo.agent.execution import Execution
@@ -30,7 +33,7 @@ def agent() -> POMPCAgent:
         return build("pompc_replay", vector.spec, "iterations=1")
 
 
-def outwards(obs: np.ndarray) -> np.ndarray:
+def outwards(obs: np.ndarray, running: np.ndarray) -> np.ndarray:
     return SPEEDS * np.where(obs < 0, -1, 1).astype(np.float32)
 
 
@@ -109,3 +112,36 @@ def test_each_step_may_abandon_an_evaluation(envs: EpisodeVector, agent: POMPCAg
 
     with pytest.raises(Stop):
         Evaluator(envs, 5, each_step).policy(agent, 0)
+
+
+def test_only_those_in_their_first_episode_are_planned(
+    envs: EpisodeVector, agent: POMPCAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execution = Execution(agent)
+    planned: list[int] = []
+    act = execution.act
+
+    def noted(obs: torch.Tensor, *rest: Any, **more: Any) -> Any:
+        planned.append(len(obs))
+        return act(obs, *rest, **more)
+
+    monkeypatch.setattr(execution, "act", noted)
+    found = Evaluator(envs, 5).planner(execution, 40)
+    steps = np.arange(len(found.rewards))
+    assert planned == (steps[:, None] < found.lengths).sum(1).tolist()
+    assert planned[0] == 3 and planned[-1] < 3
+
+
+def test_an_episode_does_not_depend_on_who_else_still_runs(
+    envs: EpisodeVector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = build("pompc_replay", envs.spec, "iterations=1")
+    with torch.no_grad():  # at the start all values are equal, and rounding orders the elites
+        for parameter in (*agent.world_model.parameters(), *agent.critic.parameters()):
+            parameter.add_(torch.randn(parameter.shape, generator=generator()), alpha=0.1)
+    found = Evaluator(envs, 5).planner(Execution(agent), 40)
+    monkeypatch.setattr(type(agent.planner), "knows_states", False)  # so all are planned
+    whole = Evaluator(envs, 5).planner(Execution(agent), 40)
+    first = found.lengths.min()  # from then on fewer are planned; rounding grows from there
+    assert first == whole.lengths.min() < found.lengths.max()
+    np.testing.assert_allclose(found.rewards[: first + 1], whole.rewards[: first + 1], atol=1e-4)

@@ -1,4 +1,4 @@
-"""The forecast of a run's length: measured, without touching the agent, and frank about days."""
+"""The speed of a run: measured without touching the agent."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import torch
 from support.agents import build_execution
 
 from mppi_zoo.core.types import EnvSpec
-from mppi_zoo.training.options import TrainingOptions
-from mppi_zoo.training.throughput import Speed, Stopwatch, forecast, measure
+from mppi_zoo.training.throughput import MEASURED_STATES, Sizes, Stopwatch, measure
 
 
 def test_measuring_leaves_the_agent_as_it_was() -> None:
@@ -16,23 +15,35 @@ def test_measuring_leaves_the_agent_as_it_was() -> None:
     agent = execution.agent
     before = {k: v.clone() for k, v in agent.world_model.state_dict().items()}
     scale = agent.objective.value_scale.value.clone()
-    speed = measure(execution, num_envs=2, batch_size=8)
+    speed = measure(execution, Sizes(num_envs=2, batch_size=8))
     assert speed.plan > 0 and speed.update > 0
     for name, tensor in agent.world_model.state_dict().items():
         assert torch.equal(tensor, before[name]), name
     assert torch.equal(agent.objective.value_scale.value, scale)
     assert not agent.optimizers.model.adam.state_dict()["state"]
-    slower = measure(execution, num_envs=2, batch_size=8, states_per_update=1e4)
-    assert slower.update > 100 * speed.update
+    assert speed.evaluation == 0
 
 
-def test_days_name_the_laptop_scale() -> None:
-    published = forecast(Speed(0.4, 0.5), TrainingOptions(steps=1_000_000), 1, 2500)
-    assert "1.1 agent steps/s" in published and "10.4 days" in published
-    assert "--gin scale/laptop" in published
-    laptop = forecast(Speed(0.01, 0.02), TrainingOptions(steps=15_000), 1, 2500)
-    assert "33.3 agent steps/s" in laptop and "7 minutes" in laptop
-    assert "laptop" not in laptop
+def test_large_batches_are_measured_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    execution = build_execution("bmpc_equiv", EnvSpec(5, 2, 50))
+    planned: list[int] = []
+    plan = execution.agent.plan
+
+    def noted(model: object, obs: torch.Tensor, *rest: object) -> object:
+        planned.append(len(obs))
+        return plan(model, obs, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(execution._plan, "function", noted)
+    monkeypatch.setattr("mppi_zoo.training.throughput._fastest", lambda call, *_: call() and 0.5)
+    sizes = Sizes(1, 8, reanalysed=60, interval=10, evaluated=4)
+    speed = measure(execution, sizes)
+    assert planned == [1, MEASURED_STATES, 4]
+    assert speed.plan == speed.evaluation == 0.5
+    assert speed.update == pytest.approx(0.5 + 0.5 * 60 / MEASURED_STATES / 10)
+    execution.compiled = True  # then all sizes must be compiled, so all are planned
+    planned.clear()
+    measure(execution, sizes)
+    assert planned == [1, 60, 4]
 
 
 def test_the_stopwatch_gives_means_and_leaves_pauses_out(monkeypatch: pytest.MonkeyPatch) -> None:
