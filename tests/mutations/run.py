@@ -697,6 +697,56 @@ MUTATIONS = [
         "if False:",
         "tests/runs/test_signals.py::test_a_repeated_signal_is_one_request",
     ),
+    # --- threads, compiling, evaluation, the forecast
+    Mutation(
+        "every core counts, whatever the sizes",
+        "compute/threads.py",
+        "max(1, min(cores, work // WORK_PER_THREAD))",
+        "max(1, cores)",
+        "tests/compute/test_threads.py::test_threads_by_size_and_cores",
+    ),
+    Mutation(
+        "a control group above sets no limit",
+        "compute/threads.py",
+        "for folder in (group, *group.parents):",
+        "for folder in (group,):",
+        "tests/compute/test_threads.py::test_control_groups_version_2",
+    ),
+    Mutation(
+        "a resumed run takes another number of threads",
+        "cli/machine.py",
+        "    if args.threads is None:\n        args.threads = threads.asked_for()",
+        "    if True:\n        args.threads = threads.asked_for()",
+        "tests/cli/test_machine.py::test_a_run_records_its_number_and_keeps_it",
+    ),
+    Mutation(
+        "compiling costs nothing",
+        "compute/compiling.py",
+        "return saved(calls, work) > MARGIN * COST",
+        "return saved(calls, work) > 0",
+        "tests/compute/test_compiling.py::test_short_runs_stay_eager_and_long_ones_compile",
+    ),
+    Mutation(
+        "an evaluation's plans do not count",
+        "cli/machine.py",
+        "+ options.evaluations() * episode_length",
+        "",
+        "tests/cli/test_machine.py::test_calls_are_plans_updates_and_evaluations",
+    ),
+    Mutation(
+        "an evaluation gives an episode another one's draws",
+        "agent/actor.py",
+        "noise = agent.planner.noise_of_states(noise, states)",
+        "noise = agent.planner.noise_of_states(noise, states - states.min())",
+        "tests/agent/test_actor.py::test_an_actor_plans_for_those_that_run",
+    ),
+    Mutation(
+        "the forecast leaves evaluations out",
+        "training/forecast.py",
+        "evaluating = self.options.evaluations(step) * self.evaluation",
+        "evaluating = 0.0",
+        "tests/training/test_forecast.py::test_every_part_is_counted",
+    ),
     # --- the order of the rooms
     Mutation(
         "mathematics import an environment",

@@ -53,6 +53,27 @@ def test_speed_is_that_of_the_phase_and_leaves_evaluations_out():
     assert status["left"] == "29:40 left"
 
 
+def test_the_time_left_is_that_of_the_forecast_at_the_pace_that_is_seen():
+    clock = Clock()
+    progress = Progress(1000, stream=io.StringIO(), clock=clock)
+
+    def left(step: int) -> float:  # 60 s of pretraining at step 500, then 0.1 s a step
+        return (60 if step < 500 else 0) + 0.1 * (1000 - max(step, 500))
+
+    progress.expect(left)
+    assert progress.status()["left"] == "1:50 left"
+    progress.phase("pretraining")
+    clock.now += 40
+    progress.update(500)
+    assert progress.status()["left"] == "1:10 left"
+    progress.phase("training")
+    drive(progress, clock, range(501, 701), 0.2)  # twice as slow: 40 s where 20 s were expected
+    # 30 s at the pace (40 + 20) / (20 + 20)
+    assert progress.status()["left"] == "0:45 left"
+    drive(progress, clock, range(701, 1001), 0.2)
+    assert progress.status()["left"] == "0:00 left"
+
+
 def test_a_log_announces_each_phase_once():
     clock, stream = Clock(), io.StringIO()
     progress = Progress(100, stream=stream, clock=clock)
