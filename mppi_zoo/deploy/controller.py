@@ -126,8 +126,7 @@ def load(
         [str((folder / run_folder.CONFIG_FILE).resolve())], imports=record["imports"]
     )
     agent = experiment.agent(EnvSpec(**record["spec"]), device=device)
-    best_file = folder / "checkpoints" / "best.pt"
-    load_agent(best_file if best and best_file.is_file() else folder, agent)
+    load_agent(folder, agent, best)
     bounds = record["action_bounds"]
     return Controller(
         experiment.execution(agent),

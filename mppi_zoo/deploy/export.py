@@ -9,11 +9,13 @@ come from torch's global generator, which ``torch.manual_seed`` seeds.
     action = policy(obs)
 
 Both raise a RuntimeError for an observation with NaN, infinity or an absurd number.
+Plain torch does not check the files; :func:`load_program` does.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +27,9 @@ from mppi_zoo.agent.agent import POMPCAgent
 from mppi_zoo.agent.execution import Execution
 from mppi_zoo.deploy.controller import load
 from mppi_zoo.deploy.observations import ABSURD
+from mppi_zoo.runs import reader
 from mppi_zoo.runs.outcome import DONE, Attempt, add_debug, conclude
+from mppi_zoo.runs.seal import check_seal, write_sealed
 
 
 class PolicyProgram(nn.Module):
@@ -93,8 +97,31 @@ def save(execution: Execution, folder: Path, states: int = 1) -> tuple[Path, Pat
     paths = folder / "policy.pt2", folder / "planner.pt2"
     programs = (PolicyProgram(agent), (obs,)), (PlannerProgram(execution), (obs, plan))
     for path, (program, example) in zip(paths, programs, strict=True):
-        torch.export.save(torch.export.export(program, example), path)
+        buffer = io.BytesIO()
+        torch.export.save(torch.export.export(program, example), buffer)
+        write_sealed(path, lambda file, content=buffer: file.write(content.getbuffer()))
     return paths
+
+
+def load_program(path: str | Path) -> torch.export.ExportedProgram:
+    """A program that :func:`save` wrote, checked against its checksum before torch reads it.
+
+    ``torch.export.load`` alone does not check it. It is not made for files of strangers: load only
+    programs whose origin you trust.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged, or has no checksum, as those of earlier versions.
+    """
+    path = Path(path)
+    real = path.resolve()
+    with reader.open_file(real.parent, real.name) as file:
+        if not check_seal(file, str(path)):
+            raise ValueError(
+                f"{path} has no checksum: it is damaged, or was exported by an earlier version; "
+                "export it anew, or use torch.export.load, which checks nothing"
+            )
+        return torch.export.load(io.BytesIO(file.read()))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -109,7 +136,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     def body(attempt: Attempt) -> int:
         execution = load(args.run, best=not args.last).execution
         attempt.begun = True
-        for path in save(execution, args.out or args.run / "exported"):
+        for path in save(execution, args.out or reader.inside(args.run, "exported")):
             print(path)
         return DONE
 

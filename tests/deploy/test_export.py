@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -75,3 +76,24 @@ def test_a_compiled_agent_is_refused(tmp_path: Path) -> None:
     execution.compile()
     with pytest.raises(ValueError, match="uncompile"):
         export.save(execution, tmp_path)
+
+
+def test_a_damaged_program_is_refused(tmp_path: Path) -> None:
+    obs = exported(tmp_path, "tdmpc2_equiv", "SamePrecision", False)[0]
+    path = tmp_path / "policy.pt2"
+    program = export.load_program(path).module()
+    inputs, _ = torch.load(tmp_path / "inputs.pt")
+    torch.testing.assert_close(program(inputs), obs)
+    data, draws = path.read_bytes(), random.Random(0)
+    for bit in draws.sample(range(8 * len(data)), 20):
+        flipped = bytearray(data)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        refused = ""
+        try:
+            export.load_program(path)
+        except ValueError as error:
+            refused = str(error)
+        assert str(path) in refused, f"bit {bit} went unnoticed"
+    with pytest.raises(FileNotFoundError):
+        export.load_program(tmp_path / "absent.pt2")

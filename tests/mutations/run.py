@@ -606,6 +606,13 @@ MUTATIONS = [
         "test_without_a_good_checkpoint_nothing_is_touched[spoil_manifests]",
     ),
     Mutation(
+        "the checksum of an agent's file is not compared",
+        "runs/seal.py",
+        "if digest.hexdigest().encode() != comment[len(MARK) :]:",
+        "if False:",
+        "tests/agent/test_checkpoint.py::test_every_flipped_bit_is_refused_and_the_agent_stays",
+    ),
+    Mutation(
         "windows over lost rows can be sampled",
         "training/lost_rows.py",
         "starts.keep(np.all(~missing[windows], axis=1))",
