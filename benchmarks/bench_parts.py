@@ -85,7 +85,11 @@ def reference(member: str, agent: POMPCAgent, enc_dim: int, batch: Batch):
 def named(batch: Batch) -> dict[str, torch.Tensor]:
     """A batch as the references want it."""
     named = {"obs": batch.obs, "action": batch.action, "reward": batch.reward}
-    return named | {"terminated": batch.terminated, "mu": batch.plan.mean, "std": batch.plan.std}
+    return named | {
+        "terminated": batch.terminated,
+        "mu": batch.plans()[0].mean,
+        "std": batch.plans()[0].std,
+    }
 
 
 def reference_cases(member: str, agent: POMPCAgent, enc_dim: int, batch: Batch):

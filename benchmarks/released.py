@@ -146,7 +146,7 @@ def cases(released, batch: Batch) -> dict[str, Callable[[], object]]:
 def _cases_of_bmpc(released, batch: Batch, reward: torch.Tensor) -> dict[str, Callable[[], object]]:
     horizon = len(reward)
     stored = batch.obs[:-1, :20].flatten(0, 1)
-    experts = torch.cat(batch.plan, dim=-1)
+    experts = torch.cat(batch.plans()[0], dim=-1)
 
     def plan(obs: torch.Tensor, again: bool) -> Callable[[], object]:
         @torch.no_grad()

@@ -34,6 +34,8 @@ PAPERS = {
     "pompc_uniform": "variant of the zoo",
     "pompc_lagged": "variant of the zoo",
     "tdmpc2_cautious": "TD-MPC2's branch on uncertainty",
+    "pompc_soft_replay": "PO-MPC (ICML 2026), soft value",
+    "pompc_soft_adaptive": "PO-MPC (ICML 2026), soft value",
 }
 PRIORS = {
     "UniformPrior": "none / uniform",

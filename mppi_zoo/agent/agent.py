@@ -82,7 +82,9 @@ class POMPCAgent:
         kind = (self.device, self.dtype)
         self.parts = build_parts(spec, *factories, objective, self._replan_now, *kind)
         self.world_model, self.critic, self.policy, self.prior, self.objective = self.parts
-        self.model_loss: Callable[..., ModelTerms] = model_loss or ModelLoss()
+        losses = model_loss or ModelLoss()
+        losses.check(self.parts)
+        self.model_loss: Callable[..., ModelTerms] = losses
         self.policy_loss = policy_loss
         self.policy_update: PolicyUpdate = policy_update or WeightedSum()
         self.optimizers = optimizers(self.parts)
@@ -174,7 +176,7 @@ class POMPCAgent:
             pretraining: see ``pretrain_policy``.
         """
         # model and critics
-        model = self.model_loss(self.parts, batch, noise)
+        model = self.model_loss(self.parts, batch, noise, lam_weights)
         norm = self.optimizers.model.step(model.loss)
         metrics = model.metrics | {"model_grad_norm": norm}
         if self.pretrain_policy or not pretraining:

@@ -18,6 +18,7 @@ from mppi_zoo.core.types import Batch, Gaussian, UpdateNoise
 from mppi_zoo.networks.critic import CriticQuery, TargetQuery
 from mppi_zoo.objective.kl_weight import LamWeights
 from mppi_zoo.objective.scale import Statistics
+from mppi_zoo.objective.soft_value import HardValue, SoftValue
 
 
 class ModelTerms(NamedTuple):
@@ -51,6 +52,7 @@ class ModelLoss:
         rho: temporal weight.
         terms: further terms, each a :class:`LossTerm`.
         weights: of further terms, by name.
+        soft_value: what the critics' target holds of the divergence from the prior; None: nothing.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class ModelLoss:
         rho: PositiveShare = 0.5,
         terms: Sequence[LossTerm] = (),
         weights: Mapping[str, float] | None = None,
+        soft_value: HardValue | SoftValue | None = None,
     ):
         own = {
             "consistency": consistency,
@@ -71,9 +74,23 @@ class ModelLoss:
         }
         self.rho, self.terms = rho, tuple(terms)
         self.weights, self.further = own | dict(weights or {}), set(weights or {})
+        self.soft_value = HardValue() if soft_value is None else soft_value
 
-    def __call__(self, parts: Parts, batch: Batch, noise: UpdateNoise) -> ModelTerms:
+    def check(self, parts: Parts) -> None:
+        """Refuse parts that a soft value has no meaning with.
+
+        Raises:
+            ValueError: naming the part.
+        """
+        self.soft_value.check(parts.prior, parts.objective, parts.critic.target_steps)
+
+    def __call__(
+        self, parts: Parts, batch: Batch, noise: UpdateNoise, lam_weights: LamWeights
+    ) -> ModelTerms:
         """The loss of one batch; ``parts`` are not changed.
+
+        Args:
+            lam_weights: (w_R, w_KL), which a soft value reads.
 
         Raises:
             ValueError: a term has no weight, or a weight no term.
@@ -84,7 +101,10 @@ class ModelLoss:
         with torch.no_grad():
             next_z = model.encode(batch.obs[1:])
             latents = torch.cat([z0.detach().unsqueeze(0), next_z])
-            query = TargetQuery(batch, latents, parts.policy, model, noise.target_policy)
+            soft = self.soft_value.cost(
+                parts.policy, parts.prior, parts.objective, batch, lam_weights
+            )
+            query = TargetQuery(batch, latents, parts.policy, model, noise.target_policy, soft.cost)
             target = critic.target(query, noise.target_heads)
         # roll out from the first latent
         zs = model.rollout(z0, batch.action)
@@ -98,7 +118,7 @@ class ModelLoss:
         used = {name: weight for name, weight in self.weights.items() if name in named}
         loss: Tensor = sum(weight * named[name] for name, weight in used.items())  # pyright: ignore
         metrics = {f"{name}_loss": term.detach() for name, term in named.items()}
-        metrics |= {"model_loss": loss.detach(), "target_mean": target.mean()}
+        metrics |= {"model_loss": loss.detach(), "target_mean": target.mean(), **soft.metrics}
         return ModelTerms(loss, zs, metrics)
 
     def _check(self, named: Mapping[str, Tensor]) -> None:

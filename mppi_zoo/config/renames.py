@@ -41,6 +41,7 @@ ADDED = {
     "ModelLoss.terms": "()",
     "ModelLoss.weights": "None",
     "MPPIPlanner.scoring": "@TerminalReturn()",
+    "ModelLoss.soft_value": "None",
 }
 
 # What it lacks too, and the parameter that has its value.

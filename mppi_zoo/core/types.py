@@ -172,9 +172,21 @@ class Batch(NamedTuple):
     action: Tensor  # [T, B, A]
     reward: Tensor  # [T, B]
     terminated: Tensor  # [T, B] float, 1 where the step ended the episode for good
-    plan: Gaussian  # [T, B, A] planner distribution of obs[t]
-    planned: Tensor  # [T, B] bool, whether a planner distribution is stored
+    plan: Gaussian  # [T+1, B, A] planner distribution of obs[t]
+    planned: Tensor  # [T+1, B] bool, whether a planner distribution is stored
     index: Tensor  # [T, B] int64, rows of the replay, for write-back
+
+    def plans(self, ahead: int = 0) -> tuple[Gaussian, Tensor]:
+        """The planner's distributions of obs[t + ahead] for t = 0 .. T-1, and whether stored.
+
+        Args:
+            ahead: 0 or 1.
+
+        Returns:
+            Gaussian [T, B, A], bool [T, B].
+        """
+        rows = slice(ahead, ahead + self.action.shape[0])
+        return Gaussian(self.plan.mean[rows], self.plan.std[rows]), self.planned[rows]
 
 
 class UpdateNoise(NamedTuple):

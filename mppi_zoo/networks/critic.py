@@ -40,6 +40,16 @@ class CriticQuery(NamedTuple):
         return self.model.step(self.z, self.act())
 
 
+# (latents [T, B, Z] of o_t+ahead, the policy's noise there [T, B, A], ahead) -> what being there
+# costs [T, B], or a number
+StateCost = Callable[[Tensor, Tensor, int], Tensor | float]
+
+
+def free(z: Tensor, noise: Tensor, ahead: int) -> float:
+    """The :data:`StateCost` of a critic of plain returns: 0."""
+    return 0.0
+
+
 class TargetQuery(NamedTuple):
     """What a critic's target may be made of."""
 
@@ -48,6 +58,7 @@ class TargetQuery(NamedTuple):
     policy: Policy
     model: WorldModel
     noise: Tensor  # [n, T, B, A] policy noise, n = ``target_steps``
+    cost: StateCost = free  # what the policy pays at a state, besides its return
 
 
 class Critic(nn.Module):
@@ -135,10 +146,14 @@ class QCritic(Critic):
         return self.policy_pair(self.two_hot.decode(self.online(x, heads, keep)))
 
     def target(self, at: TargetQuery, heads: Tensor) -> Tensor:
-        """y_t = r_t + gamma (1 - terminated_t) * pair(target Q(z'_{t+1}, a' ~ pi)), [T, B]."""
+        """y_t = r_t + gamma (1 - terminated_t) * V_t+1 with the value of the next state
+
+        V_t+1 = pair(target Q(z'_{t+1}, a' ~ pi)) - cost(z'_{t+1}), [T, B].
+        """
         batch, z = at.batch, at.latents[1:]
         x = torch.cat([z, at.policy.act(z, at.noise[0])], -1)
         value = self.target_pair(self.two_hot.decode(self.target_net(x, heads)))
+        value = value - at.cost(z, at.noise[0], 1)
         return batch.reward + at.model.discount * (1 - batch.terminated) * value
 
     def loss(self, at: CriticQuery, target: Tensor, rho: float, keep: Tensor | None) -> Tensor:
@@ -189,14 +204,21 @@ class VCritic(Critic):
         return step.reward + step.discount * value
 
     def target(self, at: TargetQuery, heads: Tensor) -> Tensor:
-        """n model steps on policy from the encoded state, then pair(target V), [T, B]."""
+        """n model steps on policy from the encoded state, then pair(target V), [T, B].
+
+        A state's value holds its own cost, so each of the n states costs, the last one in V.
+        """
+        costs: list[Tensor | float] = []
 
         def act(z: Tensor, t: int) -> Tensor:
+            costs.append(at.cost(z, at.noise[t], t))
             return at.policy.act(z, at.noise[t])
 
-        z, total, discount = discounted_rollout(
-            at.model.step, at.latents[:-1], act, at.noise.shape[0]
-        )
+        def step(z: Tensor, action: Tensor) -> Step:
+            made = at.model.step(z, action)
+            return made._replace(reward=made.reward - costs[-1])
+
+        z, total, discount = discounted_rollout(step, at.latents[:-1], act, at.noise.shape[0])
         value = self.target_pair(self.two_hot.decode(self.target_net(z, heads)))
         return total + discount * value
 

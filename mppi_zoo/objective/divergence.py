@@ -135,6 +135,7 @@ class StoredActionLikelihood:
     """
 
     needs_prior = False
+    reads_step = True
 
     def __init__(self, log_prob: Callable[[Tensor, Tensor], Tensor] = residual_log_prob):
         self.log_prob = log_prob

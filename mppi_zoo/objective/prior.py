@@ -31,6 +31,13 @@ class PriorParts(NamedTuple):
     rho: float  # temporal weight of the policy's objective
 
 
+class PriorAt(NamedTuple):
+    """P_prior where a critic's target asks for it."""
+
+    dist: Gaussian | None  # [T, B, A]; None where the prior has no Gaussian
+    known: Tensor  # [T, B] bool
+
+
 class Prior(nn.Module):
     """Base of the prior sources; the defaults learn nothing.
 
@@ -38,9 +45,12 @@ class Prior(nn.Module):
         recordable: whether all that the prior does at an update are operations on tensors, in the
             same order each time and with draws of its own none: then an update may run as a CUDA
             graph, which replays those operations and none of the Python around them.
+        of_latent: whether P_prior is a function of the latent alone, so that it is known at
+            imagined latents too.
     """
 
     recordable = False
+    of_latent = False
 
     def __init__(self, parts: PriorParts):
         super().__init__()
@@ -52,6 +62,23 @@ class Prior(nn.Module):
         None where there is no Gaussian (the uniform prior).
         """
         return None
+
+    def at(self, z: Tensor, batch: Batch, ahead: int) -> PriorAt:
+        """P_prior at latents z [T, B, Z] of the observations o_t+ahead, t = 0 .. T-1.
+
+        Args:
+            ahead: 0 or 1; where ``of_latent``, the latents may also be imagined ones.
+
+        Raises:
+            TypeError: the prior reads the batch, and does not say how one step further on.
+        """
+        if not self.of_latent:
+            raise TypeError(
+                f"{type(self).__name__} does not say what it is at the next latents; set "
+                "of_latent = True if it is a function of the latent alone, or define at()"
+            )
+        known = torch.ones(z.shape[:-1], dtype=torch.bool, device=z.device)
+        return PriorAt(self.dist(z, batch), known)
 
     def fit(self, z: Tensor, batch: Batch) -> dict[str, Tensor]:
         """One step of learning on detached latents z [T, B, Z]; metrics, 0-d each."""
@@ -73,6 +100,7 @@ class UniformPrior(Prior):
     """Uniform on [-1, 1]^A, or none at all: D = -h up to a constant; use NegativeEntropy."""
 
     recordable = True
+    of_latent = True
 
 
 @register
@@ -82,7 +110,10 @@ class PlannerPrior(Prior):
     recordable = True
 
     def dist(self, z: Tensor, batch: Batch) -> Gaussian:
-        return batch.plan
+        return batch.plans()[0]
+
+    def at(self, z: Tensor, batch: Batch, ahead: int) -> PriorAt:
+        return PriorAt(*batch.plans(ahead))
 
 
 @register
@@ -98,12 +129,20 @@ class StoredActionPrior(Prior):
     def dist(self, z: Tensor, batch: Batch) -> Gaussian:
         return Gaussian(batch.action, torch.full_like(batch.action, self.std))
 
+    def at(self, z: Tensor, batch: Batch, ahead: int) -> PriorAt:
+        # the window ends before the action at its last observation
+        action = torch.cat([batch.action[ahead:], torch.zeros_like(batch.action[:ahead])])
+        known = torch.ones(z.shape[:-1], dtype=torch.bool, device=z.device)
+        known[known.shape[0] - ahead :] = False
+        return PriorAt(Gaussian(action, torch.full_like(action, self.std)), known)
+
 
 @register
 class LaggedPrior(Prior):
     """A Polyak copy of the policy, moved after each policy step: a trust region."""
 
     recordable = True
+    of_latent = True
 
     def __init__(self, parts: PriorParts, rate: PositiveShare = 0.01):
         super().__init__(parts)
@@ -126,9 +165,15 @@ class FreshPlannerPrior(Prior):
         super().__init__(parts)
         self.replan = parts.replan
 
-    @torch.no_grad()
     def dist(self, z: Tensor, batch: Batch) -> Gaussian:
-        obs = batch.obs[:-1]
+        return self._planned(batch.obs[:-1])
+
+    def at(self, z: Tensor, batch: Batch, ahead: int) -> PriorAt:
+        known = torch.ones(z.shape[:-1], dtype=torch.bool, device=z.device)
+        return PriorAt(self._planned(batch.obs[ahead : ahead + z.shape[0]]), known)
+
+    @torch.no_grad()
+    def _planned(self, obs: Tensor) -> Gaussian:
         plan = self.replan(obs.flatten(0, 1))
         return Gaussian(*(field.unflatten(0, obs.shape[:2]) for field in plan))
 
@@ -161,6 +206,7 @@ class LearnedPrior(Prior):
     """
 
     recordable = True
+    of_latent = True
 
     def __init__(
         self,
@@ -183,9 +229,10 @@ class LearnedPrior(Prior):
 
     def loss(self, z: Tensor, batch: Batch) -> Tensor:
         """Fitting loss, 0-d: (1/T) sum_t rho^t mean over B and A of the KL, unplanned steps 0."""
-        kl = self.fit_kl(batch.plan, self.head.dist(z)).mean(-1)
+        plan, planned = batch.plans()
+        kl = self.fit_kl(plan, self.head.dist(z)).mean(-1)
         weights = temporal_weights(self.rho, kl.shape[0], kl)
-        return (weights * (kl * batch.planned).mean(1)).mean()
+        return (weights * (kl * planned).mean(1)).mean()
 
     def fit(self, z: Tensor, batch: Batch) -> dict[str, Tensor]:
         loss = self.loss(z, batch)

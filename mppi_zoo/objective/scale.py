@@ -57,9 +57,13 @@ class DivergenceScale(nn.Module):
         """S_KL as it is kept between updates, 0-d."""
         return self.one
 
+    def factor(self, scales: Statistics) -> Tensor:
+        """What D is multiplied by at given scales, 0-d."""
+        return torch.ones_like(scales.divergence)
+
     def forward(self, divergence: Tensor, old: Statistics) -> tuple[Tensor, Tensor]:
         """(raw D [T, B], scales with S_Q of this batch) -> (factor 0-d, new S_KL 0-d)."""
-        return torch.ones_like(divergence[0, 0]), old.divergence
+        return self.factor(old), old.divergence
 
 
 @register
@@ -79,9 +83,12 @@ class OwnScale(DivergenceScale):
     def kept(self) -> Tensor:
         return self.running.value
 
+    def factor(self, scales: Statistics) -> Tensor:
+        return 1 / scales.divergence
+
     def forward(self, divergence: Tensor, old: Statistics) -> tuple[Tensor, Tensor]:
         scale = self.running.moved(old.divergence, divergence[0].detach())
-        return 1 / scale, scale
+        return self.factor(old._replace(divergence=scale)), scale
 
 
 @register
@@ -90,8 +97,8 @@ class ValueScale(DivergenceScale):
 
     needs_value = True
 
-    def forward(self, divergence: Tensor, old: Statistics) -> tuple[Tensor, Tensor]:
-        return 1 / old.value, old.divergence
+    def factor(self, scales: Statistics) -> Tensor:
+        return 1 / scales.value
 
 
 @register
@@ -104,5 +111,5 @@ class GatedValueScale(DivergenceScale):
         super().__init__()
         self.threshold = threshold
 
-    def forward(self, divergence: Tensor, old: Statistics) -> tuple[Tensor, Tensor]:
-        return torch.where(old.value > self.threshold, 1 / old.value, 0.0), old.divergence
+    def factor(self, scales: Statistics) -> Tensor:
+        return torch.where(scales.value > self.threshold, 1 / scales.value, 0.0)

@@ -80,7 +80,7 @@ class Diagnostics:
     def _replayed(
         self, execution: Execution, batch: Batch, generator: torch.Generator
     ) -> dict[str, float]:
-        agent = execution.agent
+        agent, plan = execution.agent, batch.plans()[0]
         with torch.no_grad(), agent.draws_undone():
             z = agent.world_model.encode(batch.obs[0]).unsqueeze(0)
             prior = agent.prior.dist(z, batch)
@@ -90,9 +90,9 @@ class Diagnostics:
             )
             entropy = textbook_entropy(agent.policy.sample(z, noise)) / agent.spec.action_dim
         found = {
-            "kl_to_planner": gaussian_kl(dist, batch.plan).mean(),
+            "kl_to_planner": gaussian_kl(dist, plan).mean(),
             "policy_entropy": entropy.mean(),
-            "gradient_variance_replay": gradient_variance(agent, z, batch.plan, self.groups),
+            "gradient_variance_replay": gradient_variance(agent, z, plan, self.groups),
         }
         if prior is not None:
             found["kl_to_prior"] = gaussian_kl(dist, prior).mean()
@@ -110,8 +110,8 @@ def first_planned(batch: Batch, multiple: int) -> Batch:
         batch.action[:1, rows],
         batch.reward[:1, rows],
         batch.terminated[:1, rows],
-        Gaussian(*(field[:1, rows] for field in batch.plan)),
-        batch.planned[:1, rows],
+        Gaussian(*(field[:2, rows] for field in batch.plan)),
+        batch.planned[:2, rows],
         batch.index[:1, rows],
     )
 

@@ -48,9 +48,9 @@ class Reanalysis:
         replay.write_plan(index, fresh)
         plan = Gaussian(*(field.clone() for field in batch.plan))
         for stored, new in zip(plan, fresh, strict=True):
-            stored[:, : self.count] = new
+            stored[:-1, : self.count] = new
         planned = batch.planned.clone()
-        planned[:, : self.count] = True
+        planned[:-1, : self.count] = True
         return batch._replace(plan=plan, planned=planned)
 
 

@@ -209,8 +209,8 @@ class Replay:
             action=at("action", steps),
             reward=at("reward", steps),
             terminated=at("terminated", steps),
-            plan=Gaussian(at("plan_mean", steps), at("plan_std", steps)),
-            planned=at("planned", steps),
+            plan=Gaussian(at("plan_mean", index), at("plan_std", index)),
+            planned=at("planned", index),
             index=steps,
         )
 

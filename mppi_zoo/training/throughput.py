@@ -79,13 +79,14 @@ def measure(execution: Execution, sizes: Sizes) -> Speed:
     window, windows = agent.planner.horizon, sizes.batch_size
     action = normal(window, windows, spec.action_dim).tanh()
     reward = normal(window, windows)
+    plan_std = action.new_ones(window + 1, *action.shape[1:])
     batch = Batch(
         obs=normal(window + 1, windows, spec.obs_dim),
         action=action,
         reward=reward,
         terminated=torch.zeros_like(reward),
-        plan=Gaussian(torch.zeros_like(action), torch.ones_like(action)),
-        planned=torch.ones_like(reward, dtype=torch.bool),
+        plan=Gaussian(torch.zeros_like(plan_std), plan_std),
+        planned=torch.ones_like(plan_std[..., 0], dtype=torch.bool),
         index=torch.zeros_like(reward, dtype=torch.int64),
     )
     repeats = 2 + (WARM_UP + 1 if execution.records else 0)

@@ -31,9 +31,9 @@ def noise_for(agent, batch, seed: int = 0):
 def test_a_term_is_added_by_name() -> None:
     agent, batch = build("tdmpc2_equiv", SPEC), random_batch(SPEC)
     noise = noise_for(agent, batch)
-    plain = agent.model_loss(agent.parts, batch, noise)
+    plain = agent.model_loss(agent.parts, batch, noise, agent.objective.lam.weights(0))
     agent.model_loss = ModelLoss(terms=[LatentSize()], weights={"size": 0.5})
-    terms = agent.model_loss(agent.parts, batch, noise)
+    terms = agent.model_loss(agent.parts, batch, noise, agent.objective.lam.weights(0))
     size = terms.zs.detach().square().mean()
     assert torch.equal(terms.metrics["size_loss"], size)
     torch.testing.assert_close(terms.loss, plain.loss + 0.5 * size)
@@ -43,7 +43,8 @@ def test_a_term_is_added_by_name() -> None:
 def test_the_loss_is_the_weighted_sum_of_its_terms() -> None:
     agent, batch = build("tdmpc2_equiv", SPEC), random_batch(SPEC)
     weights = {"consistency": 3.0, "reward": 0.2, "value": 0.7, "termination": 0.0}
-    metrics = ModelLoss(3.0, 0.2, 0.7, 0.0)(agent.parts, batch, noise_for(agent, batch)).metrics
+    loss, lam = ModelLoss(3.0, 0.2, 0.7, 0.0), agent.objective.lam.weights(0)
+    metrics = loss(agent.parts, batch, noise_for(agent, batch), lam).metrics
     expected = sum(weight * metrics[f"{name}_loss"] for name, weight in weights.items())
     torch.testing.assert_close(metrics["model_loss"], expected)
 
@@ -58,7 +59,7 @@ def test_the_loss_is_the_weighted_sum_of_its_terms() -> None:
 def test_terms_and_weights_that_do_not_match_are_named(loss: ModelLoss, words: str) -> None:
     agent, batch = build("tdmpc2_equiv", SPEC), random_batch(SPEC)
     with pytest.raises(ValueError, match=words):
-        loss(agent.parts, batch, noise_for(agent, batch))
+        loss(agent.parts, batch, noise_for(agent, batch), agent.objective.lam.weights(0))
 
 
 def test_rho_outside_its_range_is_refused() -> None:
@@ -99,7 +100,7 @@ def test_a_loss_moves_nothing() -> None:
     agent.objective.value_scale.value.fill_(3.0)
     before = {n: t.clone() for m in agent.parts for n, t in m.state_dict().items()}
     noise = noise_for(agent, batch)
-    zs = agent.model_loss(agent.parts, batch, noise).zs.detach()
+    zs = agent.model_loss(agent.parts, batch, noise, agent.objective.lam.weights(0)).zs.detach()
     z, scales = agent.objective.latents(zs), agent.objective.statistics()
     weights = agent.objective.lam.weights(0)
     prior = agent.prior.dist(z, batch)

@@ -119,14 +119,15 @@ class Reading(PlannerPrior):
     """Reads a number on the host."""
 
     def dist(self, z: torch.Tensor, batch: Any) -> Gaussian:
-        return Gaussian(batch.plan.mean, batch.plan.std * batch.plan.std.max().item())
+        plan, _ = batch.plans()
+        return Gaussian(plan.mean, plan.std * plan.std.max().item())
 
 
 class Unknown(Prior):
     """Says nothing of itself."""
 
     def dist(self, z: torch.Tensor, batch: Any) -> Gaussian:
-        return batch.plan
+        return batch.plans()[0]
 
 
 def test_what_cannot_be_recorded_runs_as_it_is() -> None:

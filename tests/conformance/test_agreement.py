@@ -170,9 +170,10 @@ def normal(*shape: int) -> Tensor:
 
 def random_batch(case: Case) -> Batch:
     """Half of the steps have no plan, and some plans are narrower than the planner's least std."""
-    steps = (case.horizon, case.batch)
-    planned = torch.rand(steps) < 0.5
-    mean, std = normal(*steps, case.action_dim).tanh(), 0.02 + normal(*steps, case.action_dim) ** 2
+    steps, states = (case.horizon, case.batch), (case.horizon + 1, case.batch)
+    planned = torch.rand(states) < 0.5
+    mean = normal(*states, case.action_dim).tanh()
+    std = 0.02 + normal(*states, case.action_dim) ** 2
     reward = 3 * normal(*steps)
     reward[0, 0] = 30_000.0  # beyond the two-hot bins
     return Batch(
@@ -192,7 +193,8 @@ def random_batch(case: Case) -> Batch:
 def reference_batch(batch: Batch) -> dict[str, Tensor]:
     names = ("obs", "action", "reward", "terminated")
     found = {name: getattr(batch, name) for name in names}
-    return found | {"mu": batch.plan.mean, "std": batch.plan.std}
+    plan, _ = batch.plans()
+    return found | {"mu": plan.mean.clone(), "std": plan.std.clone()}
 
 
 def pair(case: Case) -> Tensor:
@@ -396,7 +398,7 @@ def compare_reanalysis(agent: POMPCAgent, reference: Any, case: Case, batch: Bat
     count = min(20, case.batch)
     obs = batch.obs[:-1, :count]
     noise, clear, _ = compare_plan(agent, reference, case, obs.flatten(0, 1), replanning=True)
-    renewed = torch.ones_like(batch.planned)
+    renewed = torch.ones_like(batch.plans()[1])
     renewed[:, :count] = clear.unflatten(0, obs.shape[:2])
     stored = reference_batch(batch)
     mu, std = reference.reanalyze(stored, reference_plan_draws(case, noise))
@@ -408,15 +410,17 @@ def compare_reanalysis(agent: POMPCAgent, reference: Any, case: Case, batch: Bat
     unused = torch.Generator()
     assert Reanalysis().refresh(replanner, replay, batch, 9, unused) is batch
     fresh = Reanalysis().refresh(replanner, replay, batch, 10, unused)
-    same(fresh.plan.mean[renewed], stored["mu"][renewed], "re-analysed means")
-    same(fresh.plan.std[renewed], stored["std"][renewed], "re-analysed stds")
+    plan, planned = fresh.plans()
+    same(plan.mean[renewed], stored["mu"][renewed], "re-analysed means")
+    same(plan.std[renewed], stored["std"][renewed], "re-analysed stds")
     written = renewed[:, :count]
     same(replay.plan.mean[written], mu[written], "written means")
     same(replay.plan.std[written], std[written], "written stds")
     assert torch.equal(replay.index, batch.index[:, :count])
-    assert fresh.planned[:, :count].all()
+    assert planned[:, :count].all()
     assert torch.equal(fresh.planned[:, count:], batch.planned[:, count:])
-    return fresh._replace(plan=Gaussian(stored["mu"], stored["std"]))
+    whole = zip((stored["mu"], stored["std"]), fresh.plan, strict=True)
+    return fresh._replace(plan=Gaussian(*(torch.cat([new, old[-1:]]) for new, old in whole)))
 
 
 # ----------------------------------------------------------------------------------- tests

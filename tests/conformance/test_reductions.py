@@ -409,7 +409,7 @@ def test_bmpc_loss_from_the_method(seed: int, own_scale: float) -> None:
     own.running.value.fill_(own_scale)
     policy = draw(c.agent, c.zs[:-1], c.noise.policy[:-1], squashed=False)
     ours = Normal(torch.tanh(policy.mean), policy.std)
-    kl = kl_divergence(ours, Normal(*c.batch.plan)).mean(-1)
+    kl = kl_divergence(ours, Normal(*c.batch.plans()[0])).mean(-1)
     after = moved_scale(own_scale, kl[0])
     # without a value scale: BMPC never evaluates its critic here
     check_policy_step(c, averaged(-kl / after - 1e-4 * 3 * policy.log_u), scale=1.0)
@@ -424,7 +424,8 @@ def test_bmpc_loss_from_the_method(seed: int, own_scale: float) -> None:
 def test_tdmpc_square_loss_from_the_method(seed: int, scale: float, action_dim: int) -> None:
     c = case("tdmpc_square_equiv", seed, scale, action_dim)
     # half of the planners surer than the floor of 0.05
-    plan = Gaussian(c.batch.plan.mean, c.batch.plan.std * 0.1)
+    stored, _ = c.batch.plans()
+    plan = Gaussian(stored.mean, stored.std * 0.1)
     c = c._replace(batch=c.batch._replace(plan=plan))
     z, noise = c.zs[:-1], c.noise.policy[:-1]
     keep = None if c.noise.policy_keep is None else c.noise.policy_keep[:, :-1]
@@ -449,7 +450,7 @@ def boom_loss(c: Case, weights_of: Callable[[Tensor], Tensor]) -> tuple[Tensor, 
     q = q_values(c.agent, z, policy.action, c.noise.policy_heads, keep).min(0).values
     after = moved_scale(c.scale, q[0])
     std = torch.maximum(policy.std.detach(), torch.tensor(0.05, dtype=torch.float64))
-    cross_entropy = -released_log_prob((policy.action - c.batch.plan.mean) / std, std)
+    cross_entropy = -released_log_prob((policy.action - c.batch.plans()[0].mean) / std, std)
     gate = 1 / after if after > 2 else 0.0
     gain = averaged(q / after + 1e-4 * released_entropy(policy, noise))
     weighted = (weights_of((q / after).detach()) * cross_entropy).sum(1)  # summed, not averaged

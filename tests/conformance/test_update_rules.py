@@ -50,7 +50,8 @@ def test_the_learned_prior_is_fitted_at_the_latents_of_its_plans() -> None:
     assert isinstance(prior, LearnedPrior)
     with torch.no_grad():
         zs = agent.world_model.rollout(agent.world_model.encode(batch.obs[0]), batch.action)
-        kl = gaussian_kl(batch.plan, prior.head.dist(zs[:-1])).mean(-1) * batch.planned
+        plan, planned = batch.plans()
+        kl = gaussian_kl(plan, prior.head.dist(zs[:-1])).mean(-1) * planned
     figures = update(agent, batch, agent.draw_update_noise(batch, generator()))
     expected = sum(0.5**t * kl[t].mean() for t in range(3)) / 3
     torch.testing.assert_close(figures["prior_loss"], expected, rtol=1e-12, atol=0)
@@ -92,9 +93,10 @@ def test_renewed_plans_reach_their_own_steps() -> None:
     mean, std = batch.action / 1000, 1 + batch.action / 1000
     replay.write_plan(batch.index[:, :4], Gaussian(mean[:, :4], std[:, :4]))
     again = replay.gather(torch.cat([batch.index, batch.index[-1:]]))
-    torch.testing.assert_close(again.plan.mean[:, :4], mean[:, :4])
-    torch.testing.assert_close(again.plan.std[:, :4], std[:, :4])
-    assert again.planned[:, :4].all()
+    plan, planned = again.plans()
+    torch.testing.assert_close(plan.mean[:, :4], mean[:, :4])
+    torch.testing.assert_close(plan.std[:, :4], std[:, :4])
+    assert planned[:, :4].all()
     # 5 + 8 steps and two last observations
     everything = replay.gather(torch.arange(15).expand(2, 15))
     renewed = everything.planned[0]

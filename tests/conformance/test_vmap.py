@@ -93,7 +93,7 @@ def test_losses(member: str) -> None:
     weights = one.objective.lam.weights(0)
 
     def losses(agent: POMPCAgent) -> tuple[Tensor, Tensor, Any]:
-        model = agent.model_loss(agent.parts, batch, noise)
+        model = agent.model_loss(agent.parts, batch, noise, agent.objective.lam.weights(0))
         z, scales = agent.objective.latents(model.zs.detach()), agent.objective.statistics()
         prior = agent.prior.dist(z, batch)
         policy = agent.policy_loss(agent.parts, scales, z, prior, batch, weights, noise)

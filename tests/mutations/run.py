@@ -241,10 +241,31 @@ MUTATIONS = [
         updates("bmpc"),
     ),
     Mutation(
+        "the critic's target earns the divergence instead of paying it",
+        "networks/critic.py",
+        "value = value - at.cost(z, at.noise[0], 1)",
+        "value = value + at.cost(z, at.noise[0], 1)",
+        "tests/objective/test_soft_value.py::test_the_stored_plan_of_the_next_observation_counts",
+    ),
+    Mutation(
+        "a state value pays at its first state only",
+        "networks/critic.py",
+        "return made._replace(reward=made.reward - costs[-1])",
+        "return made._replace(reward=made.reward - costs[0])",
+        "tests/objective/test_soft_value.py::test_a_state_value_over_two_steps_pays_at_both",
+    ),
+    Mutation(
+        "a missing plan counts in the soft value",
+        "objective/soft_value.py",
+        "return kappa * torch.where(known, divergence, 0.0)",
+        "return kappa * divergence",
+        "tests/objective/test_soft_value.py::test_the_stored_plan_of_the_next_observation_counts",
+    ),
+    Mutation(
         "gate open below the threshold instead of above",
         "objective/scale.py",
-        "return torch.where(old.value > self.threshold, 1 / old.value, 0.0), old.divergence",
-        "return torch.where(old.value < self.threshold, 1 / old.value, 0.0), old.divergence",
+        "return torch.where(scales.value > self.threshold, 1 / scales.value, 0.0)",
+        "return torch.where(scales.value < self.threshold, 1 / scales.value, 0.0)",
         agreement("residual-0"),
     ),
     Mutation(
@@ -293,7 +314,7 @@ MUTATIONS = [
     Mutation(
         "learned prior fits steps without a plan",
         "objective/prior.py",
-        "return (weights * (kl * batch.planned).mean(1)).mean()",
+        "return (weights * (kl * planned).mean(1)).mean()",
         "return (weights * kl.mean(1)).mean()",
         "tests/objective/test_prior.py::test_fitting_loss_from_the_method",
     ),

@@ -58,7 +58,7 @@ def test_the_dual_variable_sees_the_raw_divergence() -> None:
     noise = agent.draw_update_noise(batch, torch.Generator().manual_seed(0))
     with torch.no_grad():
         policy = agent.policy.dist(zs[:-1])
-    raw = float(kl_divergence(Normal(*policy), Normal(*batch.plan)).mean())
+    raw = float(kl_divergence(Normal(*policy), Normal(*batch.plans()[0])).mean())
     policy_step(agent, zs, batch, noise)
     assert float(agent.objective.lam.lam(0).log()) == pytest.approx(0.5 * (raw - 0.7), rel=1e-9)
 

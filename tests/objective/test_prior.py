@@ -46,7 +46,7 @@ def plans(seed: int) -> tuple[Batch, Tensor]:
     planned = batch.planned.clone()
     planned[0, 0] = True
     batch = batch._replace(plan=Gaussian(mean, std), planned=planned)
-    share = 0.5 ** torch.arange(3, dtype=torch.float64)[:, None] * planned
+    share = 0.5 ** torch.arange(3, dtype=torch.float64)[:, None] * planned[:-1]
     return batch, (share / share.sum()).unsqueeze(-1)
 
 
@@ -78,9 +78,10 @@ def test_forward_fitting_matches_moments(seed: int) -> None:
     batch, share = plans(seed)
     z = torch.full((3, 7, LATENT), 0.25, dtype=torch.float64)
     found = fit(learned_prior(forward_kl), z, batch)
-    mean = (share * batch.plan.mean).sum((0, 1))
-    within = (share * batch.plan.std.square()).sum((0, 1))
-    between = (share * (batch.plan.mean - mean).square()).sum((0, 1))
+    plan, _ = batch.plans()
+    mean = (share * plan.mean).sum((0, 1))
+    within = (share * plan.std.square()).sum((0, 1))
+    between = (share * (plan.mean - mean).square()).sum((0, 1))
     assert torch.allclose(found.mean, mean, atol=1e-5)
     assert torch.allclose(found.std.square(), within + between, rtol=1e-4)
 
@@ -91,8 +92,9 @@ def test_reverse_fitting_weighs_by_precision(seed: int) -> None:
     batch, share = plans(seed)
     z = torch.full((3, 7, LATENT), 0.25, dtype=torch.float64)
     found = fit(learned_prior(reverse_kl), z, batch)
-    precision = (share / batch.plan.std.square()).sum((0, 1))
-    mean = (share * batch.plan.mean / batch.plan.std.square()).sum((0, 1)) / precision
+    plan, _ = batch.plans()
+    precision = (share / plan.std.square()).sum((0, 1))
+    mean = (share * plan.mean / plan.std.square()).sum((0, 1)) / precision
     assert torch.allclose(found.mean, mean, atol=1e-5)
     assert torch.allclose(found.std, precision.rsqrt(), rtol=1e-4)
 
@@ -102,7 +104,7 @@ def test_fitting_loss_from_the_method(fit_kl: Callable[[Gaussian, Gaussian], Ten
     batch, _ = plans(3)
     prior = learned_prior(fit_kl)
     z = torch.randn(3, 7, LATENT, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    head, planner = Normal(*prior.dist(z, batch)), Normal(*batch.plan)
+    head, planner = Normal(*prior.dist(z, batch)), Normal(*batch.plans()[0])
     kl = kl_divergence(planner, head) if fit_kl is forward_kl else kl_divergence(head, planner)
     expected = sum(0.5**t * float((kl[t].mean(-1) * batch.planned[t]).sum()) / 7 for t in range(3))
     assert float(prior.loss(z, batch).detach()) == pytest.approx(expected / 3, rel=1e-12)

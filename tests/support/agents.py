@@ -38,6 +38,8 @@ MEMBERS = (
     "pompc_uniform",
     "pompc_lagged",
     "tdmpc2_cautious",
+    "pompc_soft_replay",
+    "pompc_soft_adaptive",
 )
 
 SMALL = (
@@ -117,16 +119,25 @@ def random_batch(
         return torch.randn(shape, generator=generator, dtype=dtype)
 
     ended = torch.rand(window, batch, generator=generator) < (0.2 if terminations else 0.0)
-    planned = torch.rand(window, batch, generator=generator) < 0.5
     shape = (window, batch, spec.action_dim)
-    mean = torch.where(planned.unsqueeze(-1), normal(*shape).tanh(), 0.0)
-    std = torch.where(planned.unsqueeze(-1), normal(*shape).sigmoid() + 0.05, 1.0)
+
+    def plans(*shape: int) -> tuple[Tensor, Tensor, Tensor]:
+        planned = torch.rand(shape[:2], generator=generator) < 0.5
+        mean = torch.where(planned.unsqueeze(-1), normal(*shape).tanh(), 0.0)
+        std = torch.where(planned.unsqueeze(-1), normal(*shape).sigmoid() + 0.05, 1.0)
+        return planned, mean.to(dtype), std.to(dtype)
+
+    within = plans(*shape)
+    obs, action = normal(window + 1, batch, spec.obs_dim), normal(*shape).tanh()
+    reward = 3 * normal(window, batch)
+    last = plans(1, *shape[1:])
+    planned, mean, std = (torch.cat(pair) for pair in zip(within, last, strict=True))
     return Batch(
-        obs=normal(window + 1, batch, spec.obs_dim),
-        action=normal(*shape).tanh(),
-        reward=3 * normal(window, batch),
+        obs=obs,
+        action=action,
+        reward=reward,
         terminated=ended.to(dtype),
-        plan=Gaussian(mean.to(dtype), std.to(dtype)),
+        plan=Gaussian(mean, std),
         planned=planned,
         index=torch.arange(window * batch).view(window, batch),
     )

@@ -98,16 +98,19 @@ class Golden:
         action = self[prefix + "in.action"]
         reward = self[prefix + "in.reward"].squeeze(-1)
         planned = prefix + "in.mu" in self
-        plan = Gaussian(torch.zeros_like(action), torch.ones_like(action))
+        last = torch.zeros_like(action[:1])  # the windows' last observation has no plan
+        mean, std = torch.zeros_like(action), torch.ones_like(action)
         if planned:
-            plan = Gaussian(self[prefix + "in.mu"], self[prefix + "in.std"])
+            mean, std = self[prefix + "in.mu"], self[prefix + "in.std"]
+        whole = torch.full((len(action) + 1, *reward.shape[1:]), planned, device=reward.device)
+        whole[-1] = False
         return Batch(
             obs=self[prefix + "in.obs"],
             action=action,
             reward=reward,
             terminated=torch.zeros_like(reward),
-            plan=plan,
-            planned=torch.full_like(reward, planned, dtype=torch.bool),
+            plan=Gaussian(torch.cat([mean, last]), torch.cat([std, last + 1])),
+            planned=whole,
             index=torch.zeros_like(reward, dtype=torch.int64),
         )
 

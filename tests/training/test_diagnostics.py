@@ -60,13 +60,13 @@ def test_gradient_variance_is_that_of_single_samples() -> None:
     batch = first_planned(random_batch(SPEC, batch=200), 8)
     z = agent.world_model.encode(batch.obs[0]).detach().unsqueeze(0)
     each = [
-        kl_gradient(agent, z[:, i : i + 1], Gaussian(*(f[:, i : i + 1] for f in batch.plan)))
+        kl_gradient(agent, z[:, i : i + 1], Gaussian(*(f[:, i : i + 1] for f in batch.plans()[0])))
         for i in range(z.shape[1])
     ]
     exact = torch.stack(each).var(0).sum()
-    one_a_group = gradient_variance(agent, z, batch.plan, z.shape[1])
+    one_a_group = gradient_variance(agent, z, batch.plans()[0], z.shape[1])
     torch.testing.assert_close(one_a_group, exact)
-    grouped = gradient_variance(agent, z, batch.plan, z.shape[1] // 4)
+    grouped = gradient_variance(agent, z, batch.plans()[0], z.shape[1] // 4)
     assert 0.5 * exact < grouped < 2 * exact  # the same quantity from a quarter of the gradients
 
 
@@ -82,7 +82,7 @@ def test_gradient_variance_of_equal_samples_is_zero() -> None:
 def test_first_planned_keeps_planned_windows_only() -> None:
     batch = random_batch(SPEC, batch=50)
     kept = first_planned(batch, 4)
-    assert kept.planned.all() and kept.action.shape[0] == 1 and kept.obs.shape[0] == 2
+    assert kept.planned[0].all() and kept.action.shape[0] == 1 and kept.obs.shape[0] == 2
     assert kept.action.shape[1] == int(batch.planned[0].sum()) // 4 * 4
     rows = batch.planned[0].nonzero().squeeze(1)[: kept.action.shape[1]]
     assert torch.equal(kept.plan.mean[0], batch.plan.mean[0, rows])

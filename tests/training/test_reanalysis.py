@@ -59,11 +59,13 @@ def test_refresh(interval: int, count: int) -> None:
     noise = agent.draw_plan_noise(len(obs), generator_for(0, "plan"))
     expected = agent.replan(obs, noise).dist
     for new, old, stored, plan in zip(fresh.plan, original, batch.plan, expected, strict=True):
-        assert torch.equal(new[:, :count].flatten(0, 1), plan)
+        assert torch.equal(new[:-1, :count].flatten(0, 1), plan)
         assert torch.equal(new[:, count:], old[:, count:])
+        assert torch.equal(new[-1], old[-1])  # of the last observation as it was stored
         assert torch.equal(stored, old)  # the batch that came in stays as it was
-    assert bool(fresh.planned[:, :count].all())
+    assert bool(fresh.planned[:-1, :count].all())
     assert torch.equal(fresh.planned[:, count:], batch.planned[:, count:])
+    assert torch.equal(fresh.planned[-1], batch.planned[-1])
     for name in ("obs", "action", "reward", "terminated", "index"):
         assert torch.equal(getattr(fresh, name), getattr(batch, name))
 
@@ -75,9 +77,10 @@ def test_refresh(interval: int, count: int) -> None:
         assert torch.equal(column[others], before[name][others]), name
         if not name.startswith("plan"):
             assert torch.equal(column[rows], before[name][rows]), name
-    assert torch.equal(replay.columns["plan_mean"][batch.index], fresh.plan.mean)
-    assert torch.equal(replay.columns["plan_std"][batch.index], fresh.plan.std)
-    assert torch.equal(replay.columns["planned"][batch.index], fresh.planned)
+    plan, planned = fresh.plans()
+    assert torch.equal(replay.columns["plan_mean"][batch.index], plan.mean)
+    assert torch.equal(replay.columns["plan_std"][batch.index], plan.std)
+    assert torch.equal(replay.columns["planned"][batch.index], planned)
 
 
 def test_windows_that_overlap_keep_whole_plans() -> None:
@@ -86,10 +89,11 @@ def test_windows_that_overlap_keep_whole_plans() -> None:
     batch = replay.sample(30, numpy_generator_for(0, "replay"))
     assert len(batch.index.unique()) < batch.index.numel()
     fresh = Reanalysis(1, 30).refresh(Execution(agent), replay, batch, 1, generator_for(0, "plan"))
+    plan, _ = fresh.plans()
     for row in batch.index.unique().tolist():
         here = batch.index == row
-        same_mean = (fresh.plan.mean[here] == replay.columns["plan_mean"][row]).all(-1)
-        same_std = (fresh.plan.std[here] == replay.columns["plan_std"][row]).all(-1)
+        same_mean = (plan.mean[here] == replay.columns["plan_mean"][row]).all(-1)
+        same_std = (plan.std[here] == replay.columns["plan_std"][row]).all(-1)
         assert bool((same_mean & same_std).any())
 
 

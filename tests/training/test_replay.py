@@ -44,7 +44,7 @@ def content(rows: list[Row]) -> Content:
     return (
         tuple(row.number for row in rows),
         tuple((-row.number, row.number / 2, row.terminated) for row in steps),
-        tuple(None if row.plan is None else row.plan for row in steps),
+        tuple(row.plan for row in rows),
     )
 
 
@@ -71,7 +71,9 @@ def contents(batch: Batch) -> list[Content]:
                     )
                     for t in range(steps)
                 ),
-                tuple(float(mean[t, b, 0]) if batch.planned[t, b] else None for t in range(steps)),
+                tuple(
+                    float(mean[t, b, 0]) if batch.planned[t, b] else None for t in range(steps + 1)
+                ),
             )
         )
     return found
