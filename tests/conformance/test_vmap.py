@@ -201,7 +201,7 @@ def test_an_update(member: str) -> None:
             return other
 
         def model() -> tuple[Tensor, Tensor]:
-            terms = one.model_loss(one.parts, batch, noise)
+            terms = one.model_loss(one.parts, batch, noise, weights)
             return terms.loss, terms.zs.detach()
 
         zs = moved("model", model)
