@@ -152,7 +152,7 @@ def test_no_specification_outside_the_repository_is_cited() -> None:
         ("Section 4 of PO-MPC", None),
         ("the sections of a report, Section(12), section ends", None),
         ("(docs/method.md, section 12)", "has no section 12"),
-        ("docs/method.md, sections 6 to 18", "has no section 18"),
+        ("docs/method.md, sections 6 to 9", "has no section 9"),
         ("docs/method.md, section 7, property 11", "has no property 11"),
         ("Properties 9 to 11 (docs/method.md, section 7)", "has no property 11"),
         ("(docs/method.md, section 5.9)", "has no section 5.9"),
