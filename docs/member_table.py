@@ -36,6 +36,7 @@ PAPERS = {
     "tdmpc2_cautious": "TD-MPC2's branch on uncertainty",
     "pompc_soft_replay": "PO-MPC (ICML 2026), soft value",
     "pompc_soft_adaptive": "PO-MPC (ICML 2026), soft value",
+    "pompc_min_norm": "variant of the zoo, after HDPI (ICML 2026)",
 }
 PRIORS = {
     "UniformPrior": "none / uniform",
@@ -74,6 +75,8 @@ def _bound(parameter: str) -> Any:
 
 
 def _lam() -> str:
+    if _name("POMPCAgent.policy_update") == "MinNorm":
+        return "by the gradients"
     value = gin.query_parameter("KLObjective.lam")
     if isinstance(value, (int, float)):
         return f"{value:g}"

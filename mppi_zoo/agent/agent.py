@@ -87,6 +87,7 @@ class POMPCAgent:
         self.model_loss: Callable[..., ModelTerms] = losses
         self.policy_loss = policy_loss
         self.policy_update: PolicyUpdate = policy_update or WeightedSum()
+        self.policy_update.check(self.objective)
         self.optimizers = optimizers(self.parts)
         self.pretrain_policy = pretrain_policy
         self.replan_log_std_bounds = replan_log_std_bounds

@@ -42,6 +42,15 @@ class ClippedAdam:
         """Descend ``loss`` once; returns the gradient norm before clipping, 0-d."""
         self.adam.zero_grad()
         loss.backward(inputs=self.params)
+        return self._descend()
+
+    def step_along(self, gradients: Iterable[Tensor]) -> Tensor:
+        """The same with gradients that are given, one of each parameter."""
+        for parameter, gradient in zip(self.params, gradients, strict=True):
+            parameter.grad = gradient
+        return self._descend()
+
+    def _descend(self) -> Tensor:
         norm = nn.utils.clip_grad_norm_(self.params, self.max_norm)
         self.adam.step()
         return norm

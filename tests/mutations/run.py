@@ -241,6 +241,13 @@ MUTATIONS = [
         updates("bmpc"),
     ),
     Mutation(
+        "the shortest vector's weights swapped",
+        "agent/policy_update.py",
+        "return Shortest(c * one + (1 - c) * other, c)",
+        "return Shortest((1 - c) * one + c * other, c)",
+        "tests/agent/test_policy_update.py::test_neither_loss_rises_and_nothing_is_shorter",
+    ),
+    Mutation(
         "the critic's target earns the divergence instead of paying it",
         "networks/critic.py",
         "value = value - at.cost(z, at.noise[0], 1)",

@@ -40,6 +40,7 @@ MEMBERS = (
     "tdmpc2_cautious",
     "pompc_soft_replay",
     "pompc_soft_adaptive",
+    "pompc_min_norm",
 )
 
 SMALL = (
