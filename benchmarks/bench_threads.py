@@ -29,7 +29,7 @@ from mppi_zoo.compute.memory import keep_freed_memory  # noqa: E402
 from mppi_zoo.config import gin_config as config  # noqa: E402
 from mppi_zoo.core.types import EnvSpec  # noqa: E402
 
-STATES = 8  # of an evaluation at laptop scale
+STATES = 8  # as of an evaluation
 
 
 def parts(scale: str, bindings: list[str]) -> dict[str, machine.Call]:

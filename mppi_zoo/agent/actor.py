@@ -101,8 +101,8 @@ class Actor:
         if execution.records or not planner.knows_states:
             count = total  # a graph is for one size
         elif execution.compiled and count > 1:
-            piece = planner.piece(total, agent.world_model.latent_dim)
-            count = min(-(-count // piece) * piece, total)
+            whole = planner.granularity(total, agent.world_model.latent_dim)
+            count = min(-(-count // whole) * whole, total)
         return np.argsort(~running, kind="stable")[:count]
 
 

@@ -42,7 +42,7 @@ def smallest_work(agent: POMPCAgent, batch_size: int) -> int:
 
 
 def calls(options: TrainingOptions, num_envs: int, episode_length: int) -> float:
-    """Plans and updates of a run, those of evaluations included."""
+    """Plans and updates of a run, without evaluations: plans of several states gain little."""
     planned = max(options.steps - options.seed_phase(episode_length), 0)
     updates = options.steps * options.updates_per_step
-    return planned / num_envs + updates + options.evaluations() * episode_length
+    return planned / num_envs + updates

@@ -104,9 +104,9 @@ class Planner(abc.ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} cannot pick the draws of some states")
 
-    def piece(self, batch: int, latent_dim: int) -> int:
-        """States of a batch that are planned together; compiled code is for a whole piece."""
-        return batch
+    def granularity(self, batch: int, latent_dim: int) -> int:
+        """Fewer states than a multiple of so many take no less time, in a batch of ``batch``."""
+        return 1
 
     def examine(
         self, z: Tensor, model: PlanningModel, noise: Any

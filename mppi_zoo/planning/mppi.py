@@ -234,19 +234,30 @@ class MPPIPlanner(Planner):
         """The draws of some of the states, numbered in ``states`` [b] int64."""
         return noise_of_states(noise, states)
 
-    def piece(self, batch: int, latent_dim: int) -> int:
-        """States of a batch that are planned together, at most ``batch`` unless compiled."""
-        size = max(1, self.cached_numbers // (self.samples * latent_dim))
-        # compiled code is for one size: for few of them, pieces up to the full one hold a power
-        # of two
-        return min(size, 1 << (batch - 1).bit_length() if self.compiled else batch)
+    def granularity(self, batch: int, latent_dim: int) -> int:
+        """Fewer states than a multiple of so many take no less time, in a batch of ``batch``."""
+        full = self._full_piece(latent_dim)
+        return full if self.compiled and batch > full // 2 else 1
+
+    def _full_piece(self, latent_dim: int) -> int:
+        """States that are planned together at most."""
+        return max(1, self.cached_numbers // (self.samples * latent_dim))
 
     def _pieces(self, batch: int, latent_dim: int) -> list[Tensor]:
         """Numbers of the states in each piece of a batch."""
-        size, end = self.piece(batch, latent_dim), batch
-        if self.compiled:
-            end = -(-batch // size) * size  # what the last one lacks, states planned already fill
-        return list((torch.arange(end) % batch).split(size))
+        full, end = self._full_piece(latent_dim), batch
+        if self.compiled and batch % full > full // 2:
+            end = -(-batch // full) * full  # what the last one lacks, states planned already fill
+        return list((torch.arange(end) % batch).split(full))
+
+    def _is_compiled_for(self, z: Tensor) -> bool:
+        """Whether the states in z [b, 1, Z] are one or a whole piece.
+
+        Compiled code is for one size, and each size takes a minute to compile. In between, where
+        products are large beside the calls, it would gain a tenth.
+        """
+        sizes = (1, self._full_piece(z.shape[-1]))
+        return z.device.type != "cpu" or z.shape[0] in sizes
 
     def _plan_piece(
         self,
@@ -260,10 +271,13 @@ class MPPIPlanner(Planner):
         # sample policy trajectories, once for all iterations
         std = torch.full_like(mean, self.max_std)
         z = z.unsqueeze(1)
-        proposals, proposed = self._propose(model, z, noise.policy)
+        propose, iterate = self._propose, self._iterate
+        if on_iteration is not None or not self._is_compiled_for(z):
+            propose, iterate = self.scoring.propose, self.iterate
+        proposals, proposed = propose(model, z, noise.policy)
         # iterate
         for draws in of_iterations(noise):
-            last = self._iterate(model, z, proposals, proposed, mean, std, draws)
+            last = iterate(model, z, proposals, proposed, mean, std, draws)
             mean, std = last.mean, last.std
             if on_iteration is not None:
                 on_iteration(last)

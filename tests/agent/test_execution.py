@@ -107,10 +107,10 @@ def test_nothing_compiles_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     execution.compile()
     batch, generator = random_batch(spec), torch.Generator().manual_seed(0)
     execution.update(batch, 0, agent.draw_update_noise(batch, generator))
-    for states in (1, 2, 3):
+    for states in (1, 3):
         plan_for(execution, states)
     known = graphs()
-    assert known >= 8  # two losses, and two functions of the planner, for one, two, three states
+    assert known >= 6  # two losses, and two functions of the planner, for one and for three states
     factors = set()
     for step in range(1, 10):
         agent.objective.value_scale.value.fill_(0.5 * step)  # the gate opens above 2

@@ -762,11 +762,11 @@ MUTATIONS = [
         "tests/compute/test_compiling.py::test_short_runs_stay_eager_and_long_ones_compile",
     ),
     Mutation(
-        "an evaluation's plans do not count",
+        "updates do not count for compiling",
         "cli/machine.py",
-        "+ options.evaluations() * episode_length",
-        "",
-        "tests/cli/test_machine.py::test_calls_are_plans_updates_and_evaluations",
+        "return planned / num_envs + updates",
+        "return planned / num_envs",
+        "tests/cli/test_machine.py::test_calls_are_plans_and_updates",
     ),
     Mutation(
         "an evaluation gives an episode another one's draws",
@@ -781,6 +781,13 @@ MUTATIONS = [
         "evaluating = self.options.evaluations(step) * self.evaluation",
         "evaluating = 0.0",
         "tests/training/test_forecast.py::test_every_part_is_counted",
+    ),
+    Mutation(
+        "a size in between compiles too",
+        "planning/mppi.py",
+        'return z.device.type != "cpu" or z.shape[0] in sizes',
+        "return True",
+        "tests/planning/test_mppi.py::test_a_batch_in_pieces_is_the_whole_batch[True-100]",
     ),
     # --- the order of the rooms
     Mutation(

@@ -169,8 +169,8 @@ def test_a_batch_in_pieces_is_the_whole_batch(
     whole = run(mppi, WAVY, z, noise, warm_start=warm)[0]
     del sizes[:]
     assert_same(mppi.plan(z, WAVY, noise, warm_start=warm), whole)
-    if compiled:  # pieces of one size only, the last one filled up: 8 is seven's power of two
-        assert set(sizes) == {min(max(states, 1), 8)}
+    if compiled:  # one state or a whole piece, which may be filled up; what is much less is eager
+        assert set(sizes) == {0: {1}, 2: {1, 2}, 3: {1, 3}, 100: set()}.get(states, {states})
 
 
 @pytest.mark.parametrize("member", ["tdmpc2_equiv", "bmpc_equiv"])
