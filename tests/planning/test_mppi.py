@@ -53,7 +53,7 @@ WAVY = PlanningModel(wavy_step, noisy_value, tanh_policy)
 
 
 def planner(**sizes: Any) -> MPPIPlanner:
-    defaults = {"iterations": 3, "samples": 24, "elites": 6, "policy_samples": 4}
+    defaults: dict[str, Any] = {"iterations": 3, "samples": 24, "elites": 6, "policy_samples": 4}
     return MPPIPlanner(**(defaults | sizes))
 
 
