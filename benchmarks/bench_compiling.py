@@ -2,8 +2,8 @@
 
     python -m benchmarks.bench_compiling --scale laptop
 
-A process for each: seconds by the clock until a plan and an update have run once, then their medians,
-eager and compiled. With one thread the medians are the processor's time. The rule in
+A process for each: seconds by the clock until a plan and an update have run once, then their
+medians, eager and compiled. With one thread the medians are the processor's time. The rule in
 ``mppi_zoo/compute/compiling.py`` rests on these.
 """
 
