@@ -62,6 +62,11 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--force", action="store_true", help="with --resume: accept a changed configuration"
     )
+    p.add_argument(
+        "--trust",
+        action="store_true",
+        help="with --resume: import the modules that the run folder names, whoever wrote it",
+    )
     p.add_argument("--init-from", type=Path, metavar="FILE", help="start from this checkpoint")
     p.add_argument("--eval", action="store_true", help="evaluate only, with --init-from")
     p.add_argument("--show", action="store_true", help="print the full configuration and exit")

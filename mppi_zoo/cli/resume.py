@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mppi_zoo.config import trust
 from mppi_zoo.config.bindings import read_bindings
 from mppi_zoo.config.gin_config import is_default
 from mppi_zoo.config.renames import upgrade
@@ -82,11 +84,28 @@ def settle(args: argparse.Namespace) -> dict[str, Any] | None:
         if name in before and getattr(args, name) not in (None, before[name])
     ]
 
+    args.imports = _imports(args, before)
+
     # what the command line leaves out
     for name, default in KEPT.items():
         if getattr(args, name) is None:
             setattr(args, name, before.get(name, default))
     return record
+
+
+def _imports(args: argparse.Namespace, before: dict[str, Any]) -> list[str]:
+    """What is imported: without --trust, only what the command line names."""
+    recorded, given = trust.modules_of_record(before), args.imports or []
+    if not args.trust:
+        trust.refuse_modules(recorded, f"{args.resume}/{run_folder.RUN_FILE}", given)
+    return [*given, *(module for module in recorded if module not in given)]
+
+
+def command(folder: Path, imports: Sequence[str], task: str) -> str:
+    """The command that takes up a run, which names what it imports."""
+    modules = [*imports, *filter(None, [trust.task_module(task)])]
+    named = "".join(f" --import {module}" for module in dict.fromkeys(modules))
+    return f"python -m mppi_zoo.run --resume {folder}{named}"
 
 
 def options(args: argparse.Namespace, device: str) -> dict[str, Any]:

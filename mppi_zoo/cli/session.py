@@ -69,12 +69,12 @@ def train(
     notes = [setup.note, _restoring(setup)]
     replay = _replay(setup)
     folder = _new_folder(setup, args, command_line) if record is None else args.resume
-    attempt.begun, attempt.advice = record is None, lambda: _go_on(folder, None)
+    go_on = resume.command(folder, args.imports, setup.experiment.task)
+    attempt.begun, attempt.advice = record is None, lambda: _advice(go_on, None)
     with contextlib.ExitStack() as stack:
         run = _open(stack, folder, setup, args, resumed=record is not None)
         _announce(run, setup, args, replay, notes)
         speed = accelerate(setup, args, run.progress.message)
-        _note_failed_compiling(run, setup, args)
         length = envs.spec.episode_length
         forecast = Forecast(speed, envs.step_seconds(), options, envs.num_envs, length)
         run.progress.message(forecast.text(run.progress.step))
@@ -83,11 +83,12 @@ def train(
         checkpointer = Checkpointer(run.store, trainer, run.logger, options.checkpoint_minutes)
         if record is not None:
             _restore(run, checkpointer)
-        attempt.begun, attempt.advice = True, lambda: _go_on(folder, checkpointer.latest)
+        attempt.begun, attempt.advice = True, lambda: _advice(go_on, checkpointer.latest)
         run.logger.begin()  # from here on the folder changes
+        _note_failed_compiling(run, setup, args)
         if record is not None:
             _note_resumed(run, setup, trainer, command_line, changes)
-        code = attempt.code = _to_the_end(trainer, checkpointer, stop)
+        code = attempt.code = _to_the_end(trainer, checkpointer, stop, go_on)
     if code == DONE:
         _plot(folder, args.quiet)
     return code
@@ -201,7 +202,7 @@ def _note_resumed(
     tell(f"resumed at step {step:,}{more}")
 
 
-def _to_the_end(trainer: Trainer, checkpointer: Checkpointer, stop: StopSignals) -> int:
+def _to_the_end(trainer: Trainer, checkpointer: Checkpointer, stop: StopSignals, go_on: str) -> int:
     """Train to the end, or until a signal; returns the exit code."""
 
     def between() -> None:
@@ -216,20 +217,16 @@ def _to_the_end(trainer: Trainer, checkpointer: Checkpointer, stop: StopSignals)
         path = checkpointer.save()
         print(
             f"stopped by {signal} at step {trainer.state.step}, checkpoint {path}; "
-            f"go on with: {_resume_command(trainer.folder)}",
+            f"go on with: {go_on}",
             file=sys.stderr,
         )
         return STOPPED
 
 
-def _go_on(folder: Path, step: int | None) -> str:
+def _advice(go_on: str, step: int | None) -> str:
     """How to go on after a fault, with the newest checkpoint at this step."""
     kept = "there is no checkpoint yet" if step is None else f"step {step} is kept"
-    return f"{kept}; go on with: {_resume_command(folder)}"
-
-
-def _resume_command(folder: Path) -> str:
-    return f"python -m mppi_zoo.run --resume {folder}"
+    return f"{kept}; go on with: {go_on}"
 
 
 def _new_folder(setup: Setup, args: argparse.Namespace, command_line: Sequence[str]) -> Path:

@@ -16,7 +16,7 @@ from mppi_zoo.agent.checkpoint import load_agent, size_macros
 from mppi_zoo.agent.execution import Execution
 from mppi_zoo.cli.arguments import overrides, pick_device
 from mppi_zoo.config import gin_config as config
-from mppi_zoo.config import validation
+from mppi_zoo.config import trust, validation
 from mppi_zoo.envs import EpisodeVector, rendering_available
 from mppi_zoo.runs import folder as run_folder
 from mppi_zoo.training.evaluation import Evaluator
@@ -55,9 +55,15 @@ def build(
     # configuration
     device = pick_device(args.device)
     files = args.gin or [str((args.resume / run_folder.CONFIG_FILE).resolve())]
+    foreign = record is not None and not args.gin and not args.trust
+    if foreign:
+        named = trust.modules_of_run_config(args.resume, run_folder.CONFIG_FILE)
+        trust.refuse_modules(named, files[0], args.imports)
     sizes = {} if args.init_from is None else size_macros(args.init_from)
     prescribed = [config.set_macro(name, value) for name, value in sizes.items()]
     experiment = config.parse(files, [*prescribed, *overrides(args)], args.imports)
+    if foreign and args.task is None:
+        trust.refuse_task(experiment.task, files[0], args.imports)
     member = Path(files[0]).stem if record is None else record["member"]
 
     # environments and agent

@@ -11,13 +11,15 @@ _IGNORED = (tokenize.COMMENT, tokenize.NL, tokenize.INDENT, tokenize.DEDENT, tok
 def read_bindings(text: str) -> dict[str, str]:
     """Names and values, as text on one line each, in the order of the file; later ones win.
 
-    Macros are names without a dot. Comments are left out; a value may span lines.
+    Macros are names without a dot. Comments and imports are left out; a value may span lines.
 
     Raises:
         ValueError: a line that is no binding, such as an include, or a value that does not end.
     """
     bindings: dict[str, str] = {}
     for number, line in _logical_lines(text):
+        if line.split()[0] in ("import", "from"):
+            continue
         name, equals, value = line.partition("=")
         if not (equals and name.strip() and value.strip()):
             raise ValueError(f"line {number} is {line!r}, expected NAME = VALUE")

@@ -65,7 +65,8 @@ def upgrade(text: str) -> str:
     added = {**ADDED, **{name: new[source] for name, source in COPIED.items() if source in new}}
     in_use = {name.split(".")[0] for name in new}
     new = {name: value for name, value in added.items() if name.split(".")[0] in in_use} | new
-    return "".join(f"{name} = {value}\n" for name, value in new.items())
+    imports = [line for line in text.splitlines() if line.startswith(("import ", "from "))]
+    return "\n".join([*imports, *(f"{name} = {value}" for name, value in new.items()), ""])
 
 
 def _with_new_parts(value: str) -> str:

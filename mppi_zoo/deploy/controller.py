@@ -15,6 +15,7 @@ from mppi_zoo.agent.execution import Execution
 from mppi_zoo.agent.parts import refuse_bad_parameters, version_count
 from mppi_zoo.compute.threads import asked_for, choose, usable_cores, using, work
 from mppi_zoo.config import gin_config as config
+from mppi_zoo.config import trust
 from mppi_zoo.core.rng import generator_for
 from mppi_zoo.core.types import EnvSpec
 from mppi_zoo.deploy.observations import flatten, refuse_unusable
@@ -106,6 +107,7 @@ def load(
     best: bool = True,
     device: str | torch.device = "cpu",
     threads: int | None = None,
+    imports: bool = False,
 ) -> Controller:
     """The agent of a run folder, ready to act; no environment is needed.
 
@@ -115,16 +117,22 @@ def load(
         device: device to compute on.
         threads: CPU threads; None chooses them by the networks' sizes and the cores, or takes
             ``OMP_NUM_THREADS`` (docs/speed.md, "Threads").
+        imports: import the modules that the folder names, which runs their code: of folders that
+            you trust. Those that you have imported yourself need no permission.
 
     Raises:
         FileNotFoundError: if the folder is not a run folder or holds no agent yet.
+        ForeignCode: a ValueError: if it names modules, and ``imports`` is not given.
         ValueError: if its files are damaged, or ``threads`` is below 1.
     """
     folder = Path(folder)
     record = run_folder.read(folder)
-    experiment = config.parse(
-        [str((folder / run_folder.CONFIG_FILE).resolve())], imports=record["imports"]
-    )
+    modules = trust.modules_of_record(record)
+    if not imports:
+        trust.refuse_modules(modules, str(folder / run_folder.RUN_FILE))
+        in_gin = trust.modules_of_run_config(folder, run_folder.CONFIG_FILE)
+        trust.refuse_modules(in_gin, str(folder / run_folder.CONFIG_FILE))
+    experiment = config.parse([str((folder / run_folder.CONFIG_FILE).resolve())], imports=modules)
     agent = experiment.agent(EnvSpec(**record["spec"]), device=device)
     load_agent(folder, agent, best)
     bounds = record["action_bounds"]

@@ -130,11 +130,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("run", type=Path, help="run folder")
     parser.add_argument("--out", type=Path, help="where to write; default: RUN/exported")
     parser.add_argument("--last", action="store_true", help="the last agent, not the best")
+    parser.add_argument("--trust", action="store_true", help="import what the folder names")
     add_debug(parser)
     args = parser.parse_args(argv)
 
     def body(attempt: Attempt) -> int:
-        execution = load(args.run, best=not args.last).execution
+        execution = load(args.run, best=not args.last, imports=args.trust).execution
         attempt.begun = True
         for path in save(execution, args.out or reader.inside(args.run, "exported")):
             print(path)

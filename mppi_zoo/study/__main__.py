@@ -16,6 +16,7 @@ from mppi_zoo.runs.atomic import write_text
 from mppi_zoo.runs.outcome import DONE, SOME_FAILED, Attempt, conclude
 from mppi_zoo.study import command_line, launching
 from mppi_zoo.study.file import STUDY_FILE, find_study, read_study, study_text
+from mppi_zoo.study.foreign import refuse_foreign
 from mppi_zoo.study.grid import RunPlan, Study, expand
 from mppi_zoo.study.local import LocalLauncher
 from mppi_zoo.study.state import FINISHED, QUEUED, RUNNING, RunState, read_state
@@ -99,11 +100,11 @@ def _conclude(states: list[RunState], folder: Path) -> int:
     return SOME_FAILED
 
 
-def _opened(folder: Path) -> tuple[Study, list[RunPlan]]:
+def _opened(folder: Path) -> tuple[Study, Path]:
     if not (folder / STUDY_FILE).is_file():
         raise FileNotFoundError(f"{folder} is not a study's folder: it has no {STUDY_FILE}")
-    study = read_study(find_study(str(folder)))
-    return study, expand(study)
+    path = find_study(str(folder))
+    return read_study(path), path
 
 
 def _states(folder: Path, runs: Sequence[RunPlan]) -> list[RunState]:
@@ -112,7 +113,10 @@ def _states(folder: Path, runs: Sequence[RunPlan]) -> list[RunState]:
 
 
 def _status(args: argparse.Namespace, attempt: Attempt) -> int:
-    _, runs = _opened(args.folder)
+    study, path = _opened(args.folder)
+    if not args.trust:
+        refuse_foreign(study, path, runs=False)
+    runs = expand(study)
     states = _states(args.folder, runs)
     if args.watch:
         with Display() as display:
@@ -128,7 +132,8 @@ def _status(args: argparse.Namespace, attempt: Attempt) -> int:
 
 
 def _report(args: argparse.Namespace, attempt: Attempt) -> int:
-    study, runs = _opened(args.folder)
+    study, _ = _opened(args.folder)
+    runs = expand(study, parsed=False)
     places = [Path("runs") / run.name for run in runs]
     folders = [
         args.folder / place for place in places if reader.inside(args.folder, place).is_dir()

@@ -11,7 +11,10 @@ from pathlib import Path
 from mppi_zoo.analysis.published import FOLDER
 from mppi_zoo.runs.outcome import add_debug
 from mppi_zoo.study.file import STUDY_FILE, find_study, read_study
+from mppi_zoo.study.foreign import refuse_foreign
 from mppi_zoo.study.grid import RunPlan, Study, split_values
+
+TRUST = "import the modules that the study's folder names, whoever wrote it"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -44,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--force", action="store_true", help="change the study in the folder, and its runs"
     )
+    p.add_argument("--trust", action="store_true", help=TRUST)
     p.add_argument("--retries", type=int, default=2, help="restarts of a failing run; default: 2")
     here = p.add_argument_group("on this machine")
     here.add_argument("--parallel", type=int, help="runs at a time; default: one a core or by GPU")
@@ -95,6 +99,7 @@ def status_parser() -> argparse.ArgumentParser:
     """The options of ``status``."""
     p = argparse.ArgumentParser(prog="python -m mppi_zoo.study status")
     p.add_argument("folder", type=Path)
+    p.add_argument("--trust", action="store_true", help=TRUST)
     p.add_argument("--watch", action="store_true", help="until no run is under way")
     add_debug(p)
     return p
@@ -118,7 +123,13 @@ def study_and_folder(args: argparse.Namespace) -> tuple[Study, Path]:
         ValueError: the options do not describe a study.
     """
     path = None if args.study is None else find_study(args.study)
-    study = _described(args) if path is None else _changed(read_study(path), args)
+    if path is None:
+        study = _described(args)
+    else:
+        study = read_study(path)
+        if not args.trust:
+            refuse_foreign(study, path, runs=True)
+        study = _changed(study, args)
     if args.out is not None:
         return study, args.out
     if path is not None and path.name == STUDY_FILE:  # the folder of a study that was begun

@@ -66,6 +66,7 @@ TAKEN = {
     "--resume": "a study resumes its runs by itself",
     "--continue": "a study continues its runs by itself",
     "--eval": "a study trains",
+    "--trust": "give it to the command that runs the study",
     "--show": "try the command of one run, which --dry-run prints",
 }
 
@@ -89,10 +90,14 @@ class RunPlan:
     params: tuple[str, ...]
 
 
-def expand(study: Study) -> list[RunPlan]:
+def expand(study: Study, parsed: bool = True) -> list[RunPlan]:
     """The runs, all of the first seed, then all of the second, and so on.
 
     So a study that is stopped early has all its members and tasks, with fewer seeds.
+
+    Args:
+        parsed: read the gin files, which checks them and may import modules. Else ``steps`` of the
+            runs are 0 unless the study sets them.
 
     Raises:
         FileNotFoundError, ValueError: a file, part, parameter or macro does not exist.
@@ -104,7 +109,7 @@ def expand(study: Study) -> list[RunPlan]:
     ]
     steps = {}
     for member, (number, point) in itertools.product(study.members, enumerate(points)):
-        steps[member, number] = _steps(study, member, point)
+        steps[member, number] = _steps(study, member, point) if parsed else study.steps or 0
     runs = []
     order = itertools.product(study.seeds, study.tasks, study.members, enumerate(points))
     for seed, task, member, (number, point) in order:

@@ -56,7 +56,7 @@ def test_a_new_run_gets_the_defaults() -> None:
 
 
 def test_a_resumed_run_gets_its_own_options(kept: Path) -> None:
-    args = parsed("--resume", str(kept))
+    args = parsed("--resume", str(kept), "--trust")
     record = resume.settle(args)
     assert record is not None and record["member"] == "bmpc_equiv"
     assert (args.seed, args.num_envs, args.imports) == (7, 3, ["my_parts"])
@@ -66,12 +66,15 @@ def test_a_resumed_run_gets_its_own_options(kept: Path) -> None:
 
 def test_what_changes_the_last_digits_is_noted(kept: Path) -> None:
     args = parsed("--resume", str(kept), "--compile", "--device", "cpu", "--num-envs", "3")
+    args.imports = ["other", "my_parts"]
     resume.settle(args)
     assert args.changed == ["--compile: False -> True"] and args.compile is True
+    assert args.imports == ["other", "my_parts"]
 
 
 def test_continue_resumes_where_there_is_a_run(kept: Path, tmp_path: Path) -> None:
-    args = parsed("--continue", "--out", str(kept), "--gin", "bmpc_equiv")
+    named = ("--import", "my_parts")
+    args = parsed("--continue", "--out", str(kept), "--gin", "bmpc_equiv", *named)
     assert resume.settle(args) is not None and args.resume == kept
     args = parsed("--continue", "--out", str(tmp_path / "new"), "--gin", "bmpc_equiv")
     assert resume.settle(args) is None and args.resume is None

@@ -51,6 +51,11 @@ def test_other_lines_are_refused(text: str, message: str) -> None:
         read_bindings(text)
 
 
+def test_imports_are_no_bindings() -> None:
+    text = "import my_parts\nfrom my import parts\nfrom_here = 1\nMyPart.size = 2\n"
+    assert read_bindings(text) == {"from_here": "1", "MyPart.size": "2"}
+
+
 def test_values_are_those_that_gin_reads() -> None:
     gin_config.parse(["pompc_adaptive_fkl", "debug"]).agent(EnvSpec(3, 2, 20))
     bindings = read_bindings(gin_config.operative_config())

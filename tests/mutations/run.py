@@ -641,6 +641,21 @@ MUTATIONS = [
         "tests/agent/test_checkpoint.py::test_every_flipped_bit_is_refused_and_the_agent_stays",
     ),
     Mutation(
+        "modules that a folder names are imported unasked",
+        "config/trust.py",
+        "if new:",
+        "if False:",
+        "tests/system/test_foreign_code.py::"
+        "test_resume_runs_no_code_of_the_folder[list_in_run_json]",
+    ),
+    Mutation(
+        "the environment that a folder names is made unasked",
+        "config/trust.py",
+        "if module and module not in given:",
+        "if False:",
+        "tests/system/test_foreign_code.py::test_resume_runs_no_code_of_the_folder[name_as_task]",
+    ),
+    Mutation(
         "windows over lost rows can be sampled",
         "training/lost_rows.py",
         "starts.keep(np.all(~missing[windows], axis=1))",

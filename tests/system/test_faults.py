@@ -117,7 +117,7 @@ def test_a_run_goes_on_after_the_environment_is_mended(
     said = capsys.readouterr().err
     assert "a bug of mine" in said and f"--resume {out}" in said
     faulty_env.set_fault("")
-    assert resume(out) == DONE
+    assert resume(out, "--import", "support.faulty_env") == DONE
     assert differences(tmp_path / "whole", out) == []
 
 
@@ -131,7 +131,7 @@ def test_an_environment_that_cannot_be_restored_says_so_and_starts_a_new_episode
         with pytest.raises(Crash):
             run.main(arguments)
     assert "cannot be restored within an episode" in capsys.readouterr().out
-    assert run.main(["--resume", str(tmp_path / "run"), "--no-video"]) == DONE
+    assert run.main(["--resume", str(tmp_path / "run"), "--no-video", "--trust"]) == DONE
     said = capsys.readouterr().out
     assert "environments [0] did not come back to where they were" in said
 

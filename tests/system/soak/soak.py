@@ -226,9 +226,8 @@ class Soak:
             return False
         require(process, -KILL)
         name = phase.value.decode()
-        if target == "seed phase":
-            assert not list((out / "state").glob("*.json")), "there was a checkpoint already"
-            name += ", no checkpoint yet"
+        if target == "seed phase" and not list((out / "state").glob("*.json")):
+            name += ", no checkpoint yet"  # on a slow machine there may be one already
         self.struck[name] += 1
         return True
 
