@@ -106,10 +106,11 @@ class ModelLoss:
             )
             query = TargetQuery(batch, latents, parts.policy, model, noise.target_policy, soft.cost)
             target = critic.target(query, noise.target_heads)
-        # roll out from the first latent
-        zs = model.rollout(z0, batch.action)
-        # terms
-        terms = model.losses(zs, next_z, batch.action, batch.reward, batch.terminated, self.rho)
+        # roll out from the first latent, by every dynamics head
+        rolled = model.rollout(z0, batch.action)
+        # terms; critics and policy read one head's roll-out of each window
+        terms = model.losses(rolled, next_z, batch.action, batch.reward, batch.terminated, self.rho)
+        zs = model.deal(rolled)
         taken = CriticQuery(zs[:-1], lambda: batch.action, model)
         value = critic.loss(taken, target, self.rho, noise.value_keep)
         named = {**terms, "value": value, **{t.name: t(parts, batch, zs) for t in self.terms}}

@@ -102,6 +102,7 @@ def _replay(setup: Setup) -> Replay:
         setup.envs.num_envs,
         device=setup.replay_device,
         batch_device=setup.device,
+        sampling=setup.experiment.sampling,
     )
 
 

@@ -96,11 +96,17 @@ def _emulated(x: Tensor) -> bool:
     return short and not torch.compiler.is_exporting()
 
 
-def ensemble_linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+def ensemble_linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """E products side by side: x [E, n, in], weight [E, out, in], bias [E, out] -> [E, n, out]."""
     if _emulated(x):
-        return ensemble_linear(x.float(), weight.float(), bias.float()).to(x)
+        shift = None if bias is None else bias.float()
+        return ensemble_linear(x.float(), weight.float(), shift).to(x)
+    if x.shape[0] == 1:
+        return linear(x[0], weight[0], None if bias is None else bias[0]).unsqueeze(0)
     if _ours(x[0], weight[0]):
-        parts = zip(x.unbind(0), weight.unbind(0), bias.unbind(0), strict=True)
+        shifts = [None] * x.shape[0] if bias is None else bias.unbind(0)
+        parts = zip(x.unbind(0), weight.unbind(0), shifts, strict=True)
         return torch.stack([linear(*part) for part in parts])
+    if bias is None:
+        return torch.bmm(x, weight.mT)
     return torch.baddbmm(bias.unsqueeze(1), x, weight.mT)

@@ -12,7 +12,7 @@ import inspect
 import logging
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from mppi_zoo.objective import divergence as _divergence  # noqa: F401
 from mppi_zoo.planning import mppi as _mppi  # noqa: F401
 from mppi_zoo.training.options import TrainingOptions
 from mppi_zoo.training.reanalysis import NoReanalysis, Reanalysis
+from mppi_zoo.training.sampling import Sampling, UniformSampling
 
 
 @register
@@ -53,6 +54,7 @@ class Experiment:
     training: TrainingOptions
     reanalysis: Reanalysis | NoReanalysis
     execution: Callable[[POMPCAgent], Execution] = Execution
+    sampling: Sampling = field(default_factory=UniformSampling)
 
 
 def parse(

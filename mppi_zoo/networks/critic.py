@@ -36,8 +36,8 @@ class CriticQuery(NamedTuple):
         return self.act()
 
     def step(self) -> Step:
-        """The model's step from z with the action."""
-        return self.model.step(self.z, self.act())
+        """The model's step from z with the action, by each of its dynamics heads."""
+        return self.model.step_each(self.model.spread(self.z), self.act())
 
 
 # (latents [T, B, Z] of o_t+ahead, the policy's noise there [T, B, A], ahead) -> what being there
@@ -198,10 +198,13 @@ class VCritic(Critic):
         return self.two_hot.decode(self.online(at.z))
 
     def q(self, at: CriticQuery, heads: Tensor, keep: Tensor | None) -> Tensor:
-        """The model's own one-step value r(z, a) + discount * pair(V(d(z, a))), [...]."""
+        """The model's own one-step value r(z, a) + discount * pair(V(d(z, a))), [...].
+
+        With an ensemble of dynamics it is the mean over heads, as is the target.
+        """
         step = at.step()
         value = self.policy_pair(self.two_hot.decode(self.online(step.z, heads, keep)))
-        return step.reward + step.discount * value
+        return at.model.mean_over_heads(step.reward + step.discount * value)
 
     def target(self, at: TargetQuery, heads: Tensor) -> Tensor:
         """n model steps on policy from the encoded state, then pair(target V), [T, B].
@@ -215,12 +218,13 @@ class VCritic(Critic):
             return at.policy.act(z, at.noise[t])
 
         def step(z: Tensor, action: Tensor) -> Step:
-            made = at.model.step(z, action)
+            made = at.model.step_each(z, action)
             return made._replace(reward=made.reward - costs[-1])
 
-        z, total, discount = discounted_rollout(step, at.latents[:-1], act, at.noise.shape[0])
+        start = at.model.spread(at.latents[:-1])
+        z, total, discount = discounted_rollout(step, start, act, at.noise.shape[0])
         value = self.target_pair(self.two_hot.decode(self.target_net(z, heads)))
-        return total + discount * value
+        return at.model.mean_over_heads(total + discount * value)
 
     def loss(self, at: CriticQuery, target: Tensor, rho: float, keep: Tensor | None) -> Tensor:
         """Two-hot regression at z [T, B, Z] to target [T, B]: 0-d."""

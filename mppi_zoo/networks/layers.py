@@ -156,17 +156,28 @@ def mlp(
 
 
 class EnsembleDense(nn.Module):
-    """E linear layers as one batched product; all but the last layer add LayerNorm and Mish.
+    """E linear layers as one batched product; all but a last one add LayerNorm and activation.
 
     Args:
         heads: E.
         in_dim, out_dim: lengths of input and output.
-        last: whether it is the last layer.
+        last: whether it is the linear layer that ends a network.
         init: initialises the weights and biases of one head.
+        activation: after the LayerNorm.
     """
 
-    def __init__(self, heads: int, in_dim: int, out_dim: int, *, last: bool, init: Init):
+    def __init__(
+        self,
+        heads: int,
+        in_dim: int,
+        out_dim: int,
+        *,
+        last: bool,
+        init: Init,
+        activation: Callable[[Tensor], Tensor] = mish,
+    ):
         super().__init__()
+        self.activation = activation
         self.weight = nn.Parameter(torch.empty(heads, out_dim, in_dim))
         self.bias = nn.Parameter(torch.empty(heads, out_dim))
         for weight, bias in zip(self.weight.data, self.bias.data, strict=True):
@@ -176,7 +187,7 @@ class EnsembleDense(nn.Module):
             self.ln["weight"] = nn.Parameter(torch.ones(heads, out_dim))
             self.ln["bias"] = nn.Parameter(torch.zeros(heads, out_dim))
 
-    def forward(self, x: Tensor, heads: Tensor | None, keep: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, heads: Tensor | None = None, keep: Tensor | None = None) -> Tensor:
         """x [e, n, in] -> [e, n, out], through the given heads [e]; None: all.
 
         ``keep`` [e, n, out] is a multiplicative dropout mask; None: no dropout.
@@ -191,9 +202,38 @@ class EnsembleDense(nn.Module):
             return y
         y = y.to(self.ln["weight"].dtype)
         y = y if keep is None else y * keep
+        return self._finish(y, chosen(self.ln["weight"]), chosen(self.ln["bias"]))
+
+    def joint(self, z: Tensor, action: Tensor) -> Tensor:
+        """All heads at [z, action]: z [1 or E, ..., Z] or [1 or E, ..., 1, Z], action
+        [1 or E, ..., A] -> [E, ..., out].
+
+        Where many actions share one z, the product of z with its weights is computed once.
+        """
+        assert self.ln is not None
+
+        def product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+            rows = x.flatten(1, -2).expand(weight.shape[0], -1, -1).to(weight.dtype)
+            return ensemble_linear(rows, weight, bias).unflatten(1, x.shape[1:-1])
+
+        if z.shape[1:-1] == action.shape[1:-1]:
+            count = max(z.shape[0], action.shape[0])
+            both = [x.expand(count, *x.shape[1:]) for x in (z, action)]
+            y = product(torch.cat(both, -1), self.weight, self.bias)
+        else:
+            width = z.shape[-1]
+            shared = product(z, self.weight[..., :width], self.bias)
+            y = shared + product(action, self.weight[..., width:], None)
+        gain, shift = self.ln["weight"], self.ln["bias"]
+        flat = y.to(gain.dtype).flatten(1, -2)
+        return self._finish(flat, gain, shift).unflatten(1, y.shape[1:-1])
+
+    def _finish(self, y: Tensor, gain: Tensor, shift: Tensor) -> Tensor:
+        """LayerNorm with the gain and shift [e, out] of each head, and the activation."""
+        if gain.shape[0] == 1:  # one kernel less, and Dense's numbers to the last bit
+            return self.activation(F.layer_norm(y, y.shape[-1:], gain[0], shift[0]))
         y = F.layer_norm(y, y.shape[-1:])
-        gain, shift = chosen(self.ln["weight"]), chosen(self.ln["bias"])
-        return mish(torch.addcmul(shift.unsqueeze(1), y, gain.unsqueeze(1)))
+        return self.activation(torch.addcmul(shift.unsqueeze(1), y, gain.unsqueeze(1)))
 
 
 class EnsembleMLP(nn.Module):
@@ -217,12 +257,15 @@ class EnsembleMLP(nn.Module):
     def forward(self, x: Tensor, heads: Tensor | None = None, keep: Tensor | None = None) -> Tensor:
         """x [..., in] -> [e, ..., out] of the given heads [e]; None: of all.
 
-        ``keep`` [e, ..., M] is the dropout mask of the first hidden layer.
+        ``keep`` [e, ..., M] is the dropout mask of the first hidden layer; further leading axes of
+        x share it.
         """
         count = self.heads if heads is None else heads.shape[0]
         y = x.flatten(0, -2).expand(count, -1, -1)
         if keep is not None:
-            keep = keep.flatten(1, -2)
+            for _ in range(x.ndim + 1 - keep.ndim):
+                keep = keep.unsqueeze(1)
+            keep = keep.expand(-1, *x.shape[:-1], -1).flatten(1, -2)
         for layer in self.layers:
             y = layer(y, heads, keep)
             keep = None

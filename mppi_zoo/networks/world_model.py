@@ -13,6 +13,7 @@ from mppi_zoo.core.math import discount_factor, temporal_weights
 from mppi_zoo.core.ranges import Layers, Probability, Size
 from mppi_zoo.core.registration import register
 from mppi_zoo.core.types import EnvSpec, Step
+from mppi_zoo.networks.dynamics import DynamicsFactory, single_dynamics
 from mppi_zoo.networks.encoder import Encoder, vector_encoder
 from mppi_zoo.networks.layers import LatentNorm, mlp, simnorm, zero_init
 from mppi_zoo.networks.two_hot import TwoHot
@@ -33,6 +34,8 @@ class WorldModel(nn.Module):
         discount: gamma; None derives it from the episode length (docs/method.md, section 1).
         encoder: builds the network from observations to latents; see
             :data:`~mppi_zoo.networks.encoder.Encoder`.
+        dynamics: builds the network from latent and action to the next latent, one or an ensemble;
+            see :data:`~mppi_zoo.networks.dynamics.DynamicsFactory`.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class WorldModel(nn.Module):
         latent_norm: LatentNorm = simnorm,
         discount: Probability | None = None,
         encoder: Encoder = vector_encoder,
+        dynamics: DynamicsFactory = single_dynamics,
     ):
         super().__init__()
         self.latent_dim, self.mlp_dim, self.spec = latent_dim, mlp_dim, spec
@@ -58,7 +62,7 @@ class WorldModel(nn.Module):
         hidden = [mlp_dim, mlp_dim]
         reward_hidden = [mlp_dim] * reward_hidden_layers
         self.encoder = encoder(spec.obs, enc_dim, num_enc_layers, latent_dim, norm())
-        self.dynamics = mlp(step_dim, hidden, latent_dim, out_norm=norm())
+        self.dynamics = dynamics(step_dim, hidden, latent_dim, norm())
         self.reward_net = mlp(step_dim, reward_hidden, self.two_hot.bins, out_init=zero_init)
         self.termination_net = mlp(latent_dim, hidden, 1) if spec.episodic else None
         gamma = discount_factor(spec.episode_length) if discount is None else discount
@@ -70,8 +74,8 @@ class WorldModel(nn.Module):
         return self.encoder(obs)
 
     def next(self, z: Tensor, action: Tensor) -> Tensor:
-        """The next latent d(z, a): [..., Z], [..., A] -> [..., Z]."""
-        return self.dynamics.joint(z, action)
+        """The next latent d(z, a): [..., Z], [..., A] -> [..., Z]; see :meth:`step`."""
+        return self.dynamics.in_turn(z, action)
 
     def reward(self, z: Tensor, action: Tensor) -> Tensor:
         """Predicted reward [...]."""
@@ -86,6 +90,8 @@ class WorldModel(nn.Module):
     def step(self, z: Tensor, action: Tensor) -> Step:
         """One step of the model; its discount is 0 after a termination (docs/method.md, section 4).
 
+        An ensemble's heads take turns along the last axis but one: row n steps by head n mod D.
+
         Args:
             z: [..., Z], or [..., 1, Z] where all actions start from one latent.
             action: [..., A].
@@ -93,12 +99,45 @@ class WorldModel(nn.Module):
         next_z = self.next(z, action)
         return Step(next_z, self.reward(z, action), self.discount * self.alive(next_z))
 
+    def step_each(self, z: Tensor, action: Tensor) -> Step:
+        """One step of every dynamics head by itself (docs/method.md, section 2.5).
+
+        Args:
+            z: from :meth:`spread`, or of the step before: [(1 or D,) ..., Z].
+            action: [..., A], common to all heads, or [(1 or D,) ..., A].
+
+        Returns:
+            z [(D,) ..., Z], reward [(1 or D,) ...] and discount [(D,) ...]; the axis of heads is
+            there only in an ensemble.
+        """
+        if action.ndim < z.ndim:
+            action = action.expand(z.shape[0], *action.shape)
+        next_z = self.dynamics.each(z, action)
+        return Step(next_z, self.reward(z, action), self.discount * self.alive(next_z))
+
+    def spread(self, z: Tensor) -> Tensor:
+        """Latents [..., Z] from which :meth:`step_each` can start: [(1,) ..., Z]."""
+        return self.dynamics.spread(z)
+
+    def mean_over_heads(self, x: Tensor) -> Tensor:
+        """The mean over dynamics heads, [(D,) ...] -> [...]."""
+        return self.dynamics.mean(x)
+
     def rollout(self, z: Tensor, actions: Tensor) -> Tensor:
-        """z_0 [B, Z] and actions [T, B, A] -> z_0 ... z_T, [T+1, B, Z]."""
-        zs = [z]
+        """z_0 [B, Z] and actions [T, B, A] -> z_0 ... z_T by each head, [(D,) T+1, B, Z]."""
+        zs = [self.spread(z)]
         for action in actions.unbind(0):
-            zs.append(self.next(zs[-1], action))
-        return torch.stack(zs)
+            if action.ndim < zs[-1].ndim:
+                action = action.expand(zs[-1].shape[0], *action.shape)
+            zs.append(self.dynamics.each(zs[-1], action))
+        return torch.stack([zs[0].expand_as(zs[1]), *zs[1:]], -3)
+
+    def deal(self, zs: Tensor) -> Tensor:
+        """The roll-outs at which policy and critics learn, [(D,) T+1, B, Z] -> [T+1, B, Z].
+
+        Each window is rolled out by one head: window b by head b mod D.
+        """
+        return self.dynamics.deal(zs)
 
     def losses(
         self,
@@ -113,20 +152,24 @@ class WorldModel(nn.Module):
 
         Source: docs/method.md, section 2.3.
 
+        Every head of an ensemble learns from every window: the means are over heads too.
+
         Args:
-            zs: [T+1, B, Z] roll-out from the first observation, with gradient.
+            zs: [(D,) T+1, B, Z] roll-out from the first observation, with gradient.
             next_z: [T, B, Z] encoded observations 1 .. T, without gradient.
             action: [T, B, A]; reward, terminated: [T, B].
             rho: temporal weight.
         """
         weights = temporal_weights(rho, action.shape[0], zs)
-        mse = (zs[1:] - next_z).square().mean((1, 2))
-        logits = self.reward_net.joint(zs[:-1], action)
-        reward_ce = self.two_hot.cross_entropy(logits, reward).mean(1)
+        # a slice for each term: the order in which gradients add up, and with it their last digits
+        mse = (zs[..., 1:, :, :] - next_z).square().mean((-2, -1))
+        before = zs[..., :-1, :, :]
+        logits = self.reward_net.joint(before, action.expand(*before.shape[:-1], -1))
+        reward_ce = self.two_hot.cross_entropy(logits, reward).mean(-1)
         termination = zs.new_zeros(())
         if self.termination_net is not None:
-            logit = self.termination_net(zs[1:]).squeeze(-1)
-            termination = F.binary_cross_entropy_with_logits(logit, terminated)
+            logit = self.termination_net(zs[..., 1:, :, :]).squeeze(-1)
+            termination = F.binary_cross_entropy_with_logits(logit, terminated.expand_as(logit))
         return {
             "consistency": (weights * mse).mean(),
             "reward": (weights * reward_ce).mean(),

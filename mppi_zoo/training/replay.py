@@ -1,4 +1,4 @@
-"""Replay: one preallocated ring of transitions, uniform windows, rewritable planner distributions.
+"""Replay: one preallocated ring of transitions, windows of it, rewritable planner distributions.
 
 Each environment writes into a lane of its own. A row holds an observation and the step taken from
 it; the last observation of an episode gets a row without a step. Windows of H+1 rows never leave
@@ -17,6 +17,7 @@ from torch import Tensor
 from mppi_zoo.compute import transfer
 from mppi_zoo.core.types import Batch, EnvSpec, Gaussian
 from mppi_zoo.runs.row_log import RowLog, Segment
+from mppi_zoo.training.sampling import Sampling, UniformSampling
 from mppi_zoo.training.window_starts import WindowStarts
 
 PLAN_COLUMNS = ("plan_mean", "plan_std", "planned")
@@ -38,6 +39,7 @@ class Replay:
         num_envs: lanes.
         device: where the rows live.
         batch_device: where sampled batches go; None: the same.
+        sampling: which windows are drawn; None: all are equally likely.
 
     Attributes:
         logs: what checkpoints write of the rows; plans apart, as re-analysis rewrites them.
@@ -54,6 +56,7 @@ class Replay:
         num_envs: int = 1,
         device: torch.device | str = "cpu",
         batch_device: torch.device | str | None = None,
+        sampling: Sampling | None = None,
     ):
         self.lane_rows = capacity // num_envs
         if self.lane_rows < horizon + 2:
@@ -62,6 +65,7 @@ class Replay:
                 f"{self.lane_rows} rows each; a window of horizon {horizon} needs {horizon + 2}"
             )
         self.spec, self.horizon, self.num_envs = spec, horizon, num_envs
+        self.sampling: Sampling = sampling or UniformSampling()
         self.device = transfer.same_device(device)
         self.batch_device = (
             self.device if batch_device is None else transfer.same_device(batch_device)
@@ -172,26 +176,23 @@ class Replay:
         self.columns["plan_std"][rows] = 1.0
 
     def sample(self, batch: int, generator: np.random.Generator) -> Batch:
-        """Windows drawn uniformly, with replacement, over all that the ring holds.
+        """Windows that ``sampling`` draws, with replacement, of all that the ring holds.
 
         Raises:
             ValueError: if there is none yet.
         """
         counts = np.array([starts.count for starts in self.starts])
-        total = int(counts.sum())
-        if total == 0:
+        if not counts.any():
             raise ValueError(
                 f"the replay holds no window of {self.horizon + 1} observations: no episode so far "
                 "is that long. Does the environment end its episodes at once? Else collect more "
                 "steps before the first update"
             )
-        drawn = generator.integers(total, size=batch)
-        offsets = np.concatenate([[0], np.cumsum(counts)])
-        lanes = np.searchsorted(offsets, drawn, side="right") - 1
+        lanes, positions = self.sampling.draw(counts, batch, generator)
         start = np.empty(batch, dtype=np.int64)
         for lane in np.flatnonzero(counts):
             chosen = lanes == lane
-            start[chosen] = self.starts[lane].take(drawn[chosen] - offsets[lane])
+            start[chosen] = self.starts[lane].take(positions[chosen])
         within = (start + np.arange(self.horizon + 1)[:, None]) % self.lane_rows
         index = transfer.to_device(within + lanes * self.lane_rows, self.device)
         return self.gather(index)

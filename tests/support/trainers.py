@@ -47,7 +47,7 @@ def small_trainer(
             Execution(agent),
             envs,
             evaluator,
-            Replay(envs.spec, 200, agent.planner.horizon, num_envs),
+            Replay(envs.spec, 200, agent.planner.horizon, num_envs, sampling=experiment.sampling),
             experiment.reanalysis,
             options,
             1,
