@@ -49,6 +49,7 @@ class POMPCAgent:
         policy_update: how the policy's loss moves the policy.
         optimizers: (parts) -> :class:`~mppi_zoo.agent.parts.Optimizers`.
         view: (networks, log-std bounds) -> what a planner sees of the agent.
+        replan_view: the same in re-analysis; None: the same view.
         pretrain_policy: whether pretraining updates touch the policy and the prior too
             (TD-MPC2) or the model only (BMPC, PO-MPC).
         replan_log_std_bounds: log-std bounds of the policy's proposals in re-analysis; None
@@ -69,13 +70,16 @@ class POMPCAgent:
         policy_update: PolicyUpdate | None = None,
         optimizers: Callable[..., Optimizers] = Optimizers,
         view: View = mean_view,
+        replan_view: View | None = None,
         pretrain_policy: bool = True,
         replan_log_std_bounds: LogStdBounds | None = (-2.0, 1.0),
         seed: Seed = 0,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ):
-        self.spec, self.planner, self.view = spec, planner, view
+        self.spec, self.planner = spec, planner
+        self.view: View = view
+        self.replan_view: View = replan_view or view
         self.device, self.dtype = transfer.same_device(device), dtype
         self._prior_draws = generator_for(seed, "fresh planner", self.device)
         factories = (world_model, policy, critic, prior)
@@ -98,7 +102,7 @@ class POMPCAgent:
             world_model=frozen.world_model, critic=frozen.critic
         )
         self._acting = view(frozen, None)
-        self._replanning = view(frozen, replan_log_std_bounds)
+        self._replanning = self.replan_view(frozen, replan_log_std_bounds)
         self.restored = 0  # times that the optimisers got other tensors
 
     def tensor(self, array: np.ndarray) -> Tensor:

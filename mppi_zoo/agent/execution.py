@@ -46,7 +46,7 @@ class Execution:
         self._precision = planning_precision(agent.networks)
         self._matmul = Float32Matmul() if matmul_precision is None else matmul_precision
         self._acting = self.planning_model()
-        self._replanning = self.planning_model(agent.replan_log_std_bounds)
+        self._replanning = self.replanning_model()
         self._eager = agent.model_loss, agent.policy_loss
         self._plan = Recorded("plan", agent.plan)
         self._update = Recorded("update", agent.update)
@@ -85,6 +85,11 @@ class Execution:
     def planning_model(self, proposal_bounds: LogStdBounds | None = None) -> PlanningModel:
         """The agent as its planner sees it here; ``proposal_bounds`` replaces the proposals'."""
         return self.agent.view(self._precision.networks, proposal_bounds)
+
+    def replanning_model(self) -> PlanningModel:
+        """The same in re-analysis."""
+        bounds = self.agent.replan_log_std_bounds
+        return self.agent.replan_view(self._precision.networks, bounds)
 
     def refreshed_networks(self) -> Networks:
         """The networks of :meth:`planning_model`, up to date with the last update."""

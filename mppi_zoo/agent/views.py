@@ -13,7 +13,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from mppi_zoo.core.ranges import NonNegative
 from mppi_zoo.core.registration import register
+from mppi_zoo.core.types import Step
 from mppi_zoo.networks.critic import CriticQuery, QCritic, VCritic
 from mppi_zoo.networks.layers import Dense, EnsembleDense
 from mppi_zoo.networks.policy import LogStdBounds, Policy
@@ -49,7 +51,10 @@ View = Callable[[Networks, LogStdBounds | None], PlanningModel]
 
 @register
 def mean_view(networks: Networks, proposal_bounds: LogStdBounds | None) -> PlanningModel:
-    """What every published member shows its planner: one model, two critic heads, the policy.
+    """What most members show their planner: one model, two critic heads, the policy.
+
+    Of an ensemble of dynamics each candidate sees one head: they take turns, candidate n by head
+    n mod D (ours, the cheaper use of an ensemble).
 
     Args:
         proposal_bounds: log-std bounds of the proposals in place of the policy's own.
@@ -69,6 +74,55 @@ def mean_view(networks: Networks, proposal_bounds: LogStdBounds | None) -> Plann
         values=values,
         policy=lambda z: policy.dist(z, proposal_bounds),
     )
+
+
+@register
+def all_heads_view(networks: Networks, proposal_bounds: LogStdBounds | None) -> PlanningModel:
+    """Every dynamics head follows every candidate, each by itself.
+
+    The policy proposes at the mean of the heads' latents, so that a proposal is one sequence. For
+    scorings that start where the model says, such as
+    :class:`~mppi_zoo.planning.depth_average.DepthAverage`. Source: docs/method.md, section 4.2.
+    """
+    model, plain = networks.world_model, mean_view(networks, proposal_bounds)
+
+    def step(z: Tensor, action: Tensor) -> Step:
+        if z.ndim != action.ndim + model.dynamics.axes:
+            raise ValueError(
+                f"latents of shape {tuple(z.shape)} with actions of shape {tuple(action.shape)}: "
+                "all_heads_view expects an axis of dynamics heads in front of the latents; use "
+                "MPPIPlanner.scoring = @DepthAverage(), or POMPCAgent.view = @mean_view"
+            )
+        return model.step_each(z, action)
+
+    return plain._replace(
+        step=step,
+        propose=lambda z, noise: plain.propose(model.mean_over_heads(z), noise),
+        start=model.spread,
+    )
+
+
+@register
+def pessimistic_view(
+    networks: Networks,
+    proposal_bounds: LogStdBounds | None,
+    view: View = all_heads_view,
+    coefficient: NonNegative = 1.0,
+) -> PlanningModel:
+    """Another view, but a candidate pays for the disagreement of the estimates of its return.
+
+    G = mean - beta std, both over dynamics heads and depths; the std divides by their number, so
+    that of a single estimate it is 0. Source: EfficientTDMPC, arXiv 2605.16692.
+
+    Args:
+        view: the other view.
+        coefficient: beta; 0 gives that view's scores.
+    """
+
+    def combine(estimates: Tensor) -> Tensor:
+        return estimates.mean(0) - coefficient * estimates.std(0, correction=0)
+
+    return view(networks, proposal_bounds)._replace(combine=combine)
 
 
 @register

@@ -28,6 +28,7 @@ from mppi_zoo.config.paths import find_gin, gin_folder
 from mppi_zoo.core.registration import register
 from mppi_zoo.envs import EnvOptions
 from mppi_zoo.objective import divergence as _divergence  # noqa: F401
+from mppi_zoo.planning import depth_average as _depth_average  # noqa: F401
 from mppi_zoo.planning import mppi as _mppi  # noqa: F401
 from mppi_zoo.training.options import TrainingOptions
 from mppi_zoo.training.reanalysis import NoReanalysis, Reanalysis

@@ -38,6 +38,7 @@ ADDED = {
     "POMPCAgent.policy_update": "@WeightedSum()",
     "POMPCAgent.optimizers": "@Optimizers",
     "POMPCAgent.view": "@mean_view",
+    "POMPCAgent.replan_view": "None",
     "ModelLoss.terms": "()",
     "ModelLoss.weights": "None",
     "MPPIPlanner.scoring": "@TerminalReturn()",

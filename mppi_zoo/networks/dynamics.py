@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import gin
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mppi_zoo.core.ranges import Size
+from mppi_zoo.core.registration import register
 from mppi_zoo.networks.layers import MLP, EnsembleDense, mlp, truncated_normal_init
 
 
@@ -20,6 +21,7 @@ class SingleDynamics(MLP):
     """One network."""
 
     heads = 1
+    axes = 0  # of heads, in front of what `each` returns
 
     def spread(self, z: Tensor) -> Tensor:
         """Latents [..., Z] from which :meth:`each` can start: themselves."""
@@ -55,6 +57,8 @@ class EnsembleDynamics(nn.Module):
         out_norm: the module after the LayerNorm of each latent.
     """
 
+    axes = 1  # of heads, in front of what `each` returns
+
     def __init__(
         self,
         heads: int,
@@ -64,8 +68,6 @@ class EnsembleDynamics(nn.Module):
         out_norm: nn.Module,
     ):
         super().__init__()
-        if heads < 1:
-            raise ValueError(f"ensemble_dynamics.heads = {heads}: expected at least 1")
         self.heads = heads
         dims = [step_dim, *hidden]
         layers = [
@@ -135,7 +137,7 @@ Dynamics = SingleDynamics | EnsembleDynamics
 DynamicsFactory = Callable[[int, Sequence[int], int, nn.Module], Dynamics]
 
 
-@gin.register
+@register
 def single_dynamics(
     step_dim: int, hidden: Sequence[int], latent_dim: int, out_norm: nn.Module
 ) -> SingleDynamics:
@@ -143,13 +145,13 @@ def single_dynamics(
     return SingleDynamics(*mlp(step_dim, hidden, latent_dim, out_norm=out_norm))
 
 
-@gin.register
+@register
 def ensemble_dynamics(
-    step_dim: int, hidden: Sequence[int], latent_dim: int, out_norm: nn.Module, heads: int = 3
+    step_dim: int, hidden: Sequence[int], latent_dim: int, out_norm: nn.Module, heads: Size = 3
 ) -> EnsembleDynamics:
     """``heads`` networks of that form; they differ by their initial weights alone.
 
-    The idea is EfficientTDMPC's (arXiv 2605.16692, abstract), as is the number in the spirit of it;
-    whether its heads share hidden blocks is not known. Here they share none.
+    The idea is EfficientTDMPC's (arXiv 2605.16692). The number is ours, and so is that the heads
+    share no hidden block: the paper's text was not at hand.
     """
     return EnsembleDynamics(heads, step_dim, hidden, latent_dim, out_norm)

@@ -16,6 +16,16 @@ from torch import Tensor
 from mppi_zoo.core.types import Gaussian, Step
 
 
+def itself(z: Tensor) -> Tensor:
+    """Latents as they are: where a model of one dynamics network starts."""
+    return z
+
+
+def mean_estimate(estimates: Tensor) -> Tensor:
+    """The mean over estimates [V, B, N] of the same sequences' returns: [B, N]."""
+    return estimates.mean(0)
+
+
 class PlanningModel(NamedTuple):
     """All that a planner sees of an agent.
 
@@ -27,6 +37,9 @@ class PlanningModel(NamedTuple):
         values: (z [..., Z], noise [..., A]) -> terminal value of each critic head, [E, ...]; None:
             not offered.
         policy: (z [..., Z]) -> the policy's Gaussian there, [..., A]; None: not offered.
+        start: (z [B, 1, Z]) -> where ``step`` starts. Where each of D dynamics heads follows every
+            sequence, latents have an axis of heads in front from there on, [1 or D, B, n, Z].
+        combine: (estimates [V, B, N]) -> score [B, N] of scorings that make several of a sequence.
     """
 
     step: Callable[[Tensor, Tensor], Step]
@@ -34,6 +47,8 @@ class PlanningModel(NamedTuple):
     propose: Callable[[Tensor, Tensor], Tensor]
     values: Callable[[Tensor, Tensor], Tensor] | None = None
     policy: Callable[[Tensor], Gaussian] | None = None
+    start: Callable[[Tensor], Tensor] = itself
+    combine: Callable[[Tensor], Tensor] = mean_estimate
 
 
 class PlanResult(NamedTuple):

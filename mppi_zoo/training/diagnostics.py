@@ -149,7 +149,7 @@ def gradient_variance(agent: POMPCAgent, z: Tensor, target: Gaussian, groups: in
 def plan_metrics(execution: Execution, z: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
     """What two independent plans from each latent [n, Z] say; planned as in re-analysis."""
     agent, count = execution.agent, z.shape[0]
-    model = execution.planning_model(agent.replan_log_std_bounds)
+    model = execution.replanning_model()
     noise = agent.draw_plan_noise(2 * count, generator)
     result, own = agent.planner.examine(z.repeat(2, 1), model, noise)
     one, two = (Gaussian(*pair) for pair in zip(*(f.chunk(2) for f in result.dist), strict=True))

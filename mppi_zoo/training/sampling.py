@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import gin
 import numpy as np
+
+from mppi_zoo.core.ranges import Positive
+from mppi_zoo.core.registration import register
 
 
 class Drawn(NamedTuple):
@@ -19,7 +21,7 @@ class Drawn(NamedTuple):
     positions: np.ndarray  # [B] int64 within the lane, 0 the oldest
 
 
-@gin.register
+@register
 class UniformSampling:
     """All windows are equally likely (docs/method.md, section 6)."""
 
@@ -31,7 +33,7 @@ class UniformSampling:
         return Drawn(lanes, drawn - offsets[lanes])
 
 
-@gin.register
+@register
 class RecencySampling:
     """Fresh windows are likelier: the probability is proportional to exp(-age / tau).
 
@@ -44,12 +46,7 @@ class RecencySampling:
         tau: agent steps after which a window is e times less likely.
     """
 
-    def __init__(self, tau: float = 100_000.0):
-        if not tau > 0:
-            raise ValueError(
-                f"RecencySampling.tau = {tau}: expected agent steps above 0; for windows that are "
-                "all equally likely use UniformSampling"
-            )
+    def __init__(self, tau: Positive = 100_000.0):
         self.tau = tau
 
     def draw(self, counts: np.ndarray, batch: int, generator: np.random.Generator) -> Drawn:

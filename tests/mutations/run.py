@@ -137,8 +137,8 @@ MUTATIONS = [
     Mutation(
         "termination read at the present latent",
         "networks/world_model.py",
-        "logit = self.termination_net(zs[1:]).squeeze(-1)",
-        "logit = self.termination_net(zs[:-1]).squeeze(-1)",
+        "logit = self.termination_net(zs[..., 1:, :, :]).squeeze(-1)",
+        "logit = self.termination_net(before).squeeze(-1)",
         agreement("tdmpc2-1"),
     ),
     Mutation(
@@ -349,14 +349,14 @@ MUTATIONS = [
     Mutation(
         "re-analysis proposes within the policy's own log-std bounds",
         "agent/agent.py",
-        "self._replanning = view(frozen, replan_log_std_bounds)",
+        "self._replanning = self.replan_view(frozen, replan_log_std_bounds)",
         "self._replanning = view(frozen, None)",
         agreement("bmpc-0"),
     ),
     Mutation(
         "re-analysis that runs elsewhere does so too",
         "agent/execution.py",
-        "self._replanning = self.planning_model(agent.replan_log_std_bounds)",
+        "self._replanning = self.replanning_model()",
         "self._replanning = self.planning_model()",
         agreement("bmpc-0"),
     ),
