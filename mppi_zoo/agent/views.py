@@ -82,7 +82,7 @@ def all_heads_view(networks: Networks, proposal_bounds: LogStdBounds | None) -> 
 
     The policy proposes at the mean of the heads' latents, so that a proposal is one sequence. For
     scorings that start where the model says, such as
-    :class:`~mppi_zoo.planning.depth_average.DepthAverage`. Source: docs/method.md, section 4.2.
+    :class:`~mppi_zoo.planning.depth_average.DepthAverage`. Source: docs/method.md, section 8.
     """
     model, plain = networks.world_model, mean_view(networks, proposal_bounds)
 

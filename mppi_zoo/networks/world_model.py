@@ -100,7 +100,7 @@ class WorldModel(nn.Module):
         return Step(next_z, self.reward(z, action), self.discount * self.alive(next_z))
 
     def step_each(self, z: Tensor, action: Tensor) -> Step:
-        """One step of every dynamics head by itself (docs/method.md, section 2.5).
+        """One step of every dynamics head by itself (docs/method.md, section 8).
 
         Args:
             z: from :meth:`spread`, or of the step before: [(1 or D,) ..., Z].

@@ -1,4 +1,4 @@
-"""The return as a mean over depths and dynamics heads (docs/method.md, section 4.2)."""
+"""The return as a mean over depths and dynamics heads (docs/method.md, section 8)."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class RecencySampling:
     """Fresh windows are likelier: the probability is proportional to exp(-age / tau).
 
     The age of a window, in agent steps, is the number of windows that began after it in its lane
-    times the number of lanes. The statement is ours (docs/method.md, section 6);
+    times the number of lanes. The statement is ours (docs/method.md, section 8);
     EfficientTDMPC (arXiv 2605.16692) says only that its buffer's data is fresher. Drawn by the
     inverse of the truncated exponential's distribution function, in closed form.
 

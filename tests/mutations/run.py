@@ -35,6 +35,8 @@ PRELOADED += ("pandas", "matplotlib.figure", "mujoco")
 GOLDEN, AGREEMENT = "tests/conformance/test_goldens.py", "tests/conformance/test_agreement.py"
 RULES = "tests/conformance/test_update_rules.py"
 GRAPHS, WAITING = "tests/compute/test_cuda_graphs.py", "tests/system/test_host_transfers.py"
+DYNAMICS, DEPTHS = "tests/networks/test_dynamics.py", "tests/planning/test_depth_average.py"
+SAMPLING = "tests/training/test_sampling.py"
 HUMANOID = "tests/envs/test_humanoid_bench.py"
 RESUME = "tests/system/test_resuming.py::test_every_member_resumes_exactly[pompc_adaptive_fkl]"
 
@@ -62,6 +64,70 @@ class Mutation(NamedTuple):
 
 
 MUTATIONS = [
+    # --- ensemble of dynamics, depths, recency
+    Mutation(
+        "the heads of an ensemble learn from one roll-out",
+        "networks/world_model.py",
+        "            zs.append(self.dynamics.each(zs[-1], action))",
+        "            zs.append(self.dynamics.each(zs[-1][:1], action))",
+        f"{DYNAMICS}::test_the_losses_are_means_over_heads",
+    ),
+    Mutation(
+        "every window keeps the first head's roll-out",
+        "networks/dynamics.py",
+        "head = torch.arange(zs.shape[-2], device=zs.device) % self.heads",
+        "head = torch.arange(zs.shape[-2], device=zs.device) * 0",
+        f"{DYNAMICS}::test_the_losses_are_means_over_heads",
+    ),
+    Mutation(
+        "candidates are dealt out in blocks",
+        "networks/dynamics.py",
+        "return padded.unflatten(-2, (share, self.heads)).movedim(-2, 0)",
+        "return padded.unflatten(-2, (self.heads, share)).movedim(-3, 0)",
+        f"{DYNAMICS}::test_heads_take_turns",
+    ),
+    Mutation(
+        "a state value's model step takes one head for all",
+        "networks/critic.py",
+        "return at.model.mean_over_heads(step.reward + step.discount * value)",
+        "return (step.reward + step.discount * value)[0]",
+        f"{DYNAMICS}::test_a_state_values_model_steps_are_means_over_heads",
+    ),
+    Mutation(
+        "a depth's value is discounted as the horizon's",
+        "planning/depth_average.py",
+        "return model.combine(total + discount * model.value(",
+        "return model.combine(total + discount[-1:] * model.value(",
+        f"{DEPTHS}::test_scores_are_means_over_heads_and_depths_minus_their_spread",
+    ),
+    Mutation(
+        "the std of the estimates divides by one less",
+        "agent/views.py",
+        "coefficient * estimates.std(0, correction=0)",
+        "coefficient * estimates.std(0, correction=1)",
+        f"{DEPTHS}::test_re_analysis_alone_is_pessimistic",
+    ),
+    Mutation(
+        "acting is as pessimistic as re-analysis",
+        "agent/agent.py",
+        "self.view: View = view\n",
+        "self.view: View = replan_view or view\n",
+        f"{DEPTHS}::test_re_analysis_alone_is_pessimistic",
+    ),
+    Mutation(
+        "old windows are likelier",
+        "training/sampling.py",
+        "return Drawn(lanes, counts[lanes] - 1 - np.minimum(ages, counts[lanes] - 1))",
+        "return Drawn(lanes, np.minimum(ages, counts[lanes] - 1))",
+        f"{SAMPLING}::test_a_long_memory_is_uniform_and_a_short_one_the_newest",
+    ),
+    Mutation(
+        "age counts windows of one lane only",
+        "training/sampling.py",
+        "rate = len(counts) / self.tau",
+        "rate = 1 / self.tau",
+        f"{SAMPLING}::test_recent_windows_are_likelier_by_the_exponential_of_their_age",
+    ),
     # --- faults and refusals
     Mutation(
         "a controller acts on NaN",

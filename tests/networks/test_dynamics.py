@@ -23,8 +23,9 @@ FEW = settings(max_examples=max(4, settings().max_examples // 5))
 seeds = st.integers(0, 10_000)
 
 
-def ensemble(member: str, heads: int, seed: int = 0) -> POMPCAgent:
-    agent = build(member, SPEC, ENSEMBLE, f"ensemble_dynamics.heads={heads}", seed=seed)
+def ensemble(member: str, heads: int, seed: int = 0, *params: str) -> POMPCAgent:
+    own = (ENSEMBLE, f"ensemble_dynamics.heads={heads}")
+    agent = build(member, SPEC, *own, *params, seed=seed)
     return disturbed(agent, seed)
 
 

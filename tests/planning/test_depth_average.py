@@ -1,5 +1,5 @@
 """The return as a mean over depths and dynamics heads, and what their disagreement costs
-(docs/method.md, section 4.2)."""
+(docs/method.md, section 8)."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from mppi_zoo.planning.scoring import TerminalReturn
 
 FEW = settings(max_examples=max(4, settings().max_examples // 5))
 SPEC = EnvSpec(5, 2, 100, episodic=True)
+AVERAGE = "MPPIPlanner.scoring=@DepthAverage()"
 seeds = st.integers(0, 10_000)
 MORTAL = WAVY._replace(step=mortal_step)
 
@@ -54,10 +55,8 @@ def test_one_head_to_the_horizon_is_the_published_planner(
     seed: int, member: str, inturn: bool
 ) -> None:
     """To the last bit, for agents with terminations and V or Q critics (method.md, section 4)."""
-    one_head = ensemble(member, 1, seed)
+    one_head = ensemble(member, 1, seed, AVERAGE, "DepthAverage.depths=(3,)")
     single = single_of(one_head, member, 0)
-    assert isinstance(one_head.planner, MPPIPlanner)
-    one_head.planner.scoring = DepthAverage((3,))
     view = mean_view if inturn else all_heads_view
     model = pessimistic_view(one_head.networks, (-2.0, 1.0), view, 3.0)
     ours = planned(one_head, model, seed)
@@ -94,9 +93,7 @@ def by_hand(agent: POMPCAgent, iteration: PlanIteration, number: int, seed: int)
 def test_scores_are_means_over_heads_and_depths_minus_their_spread(
     seed: int, heads: int, coefficient: float
 ) -> None:
-    agent = ensemble("tdmpc2_equiv", heads, seed)
-    assert isinstance(agent.planner, MPPIPlanner)
-    agent.planner.scoring = DepthAverage()
+    agent = ensemble("tdmpc2_equiv", heads, seed, AVERAGE)
     model = pessimistic_view(agent.networks, None, all_heads_view, coefficient)
     for number, iteration in enumerate(planned(agent, model, seed)[:2]):
         returns = by_hand(agent, iteration, number, seed).flatten(0, 1)
@@ -109,11 +106,10 @@ def test_scores_are_means_over_heads_and_depths_minus_their_spread(
 @FEW
 @given(seed=seeds, heads=st.integers(2, 4))
 def test_candidates_dealt_out_see_one_head_each(seed: int, heads: int) -> None:
-    agent = ensemble("tdmpc2_equiv", heads, seed)
-    assert isinstance(agent.planner, MPPIPlanner)
-    agent.planner.scoring = DepthAverage()
+    agent = ensemble("tdmpc2_equiv", heads, seed, AVERAGE)
     iteration = planned(agent, mean_view(agent.networks, None), seed)[0]
     returns = by_hand(agent, iteration, 0, seed).mean(1)
+    assert isinstance(agent.planner, MPPIPlanner)
     proposals, candidates = agent.planner.policy_samples, agent.planner.samples
     # proposals and drawn candidates are followed apart, and dealt out from the first head on
     places = [*range(proposals), *range(candidates - proposals)]
@@ -125,9 +121,7 @@ def test_candidates_dealt_out_see_one_head_each(seed: int, heads: int) -> None:
 @FEW
 @given(seed=seeds, coefficient=st.sampled_from([0.0, 1.0]))
 def test_without_a_coefficient_a_pessimist_is_none(seed: int, coefficient: float) -> None:
-    agent = ensemble("tdmpc2_equiv", 2, seed)
-    assert isinstance(agent.planner, MPPIPlanner)
-    agent.planner.scoring = DepthAverage()
+    agent = ensemble("tdmpc2_equiv", 2, seed, AVERAGE)
     pessimist = pessimistic_view(agent.networks, None, all_heads_view, coefficient)
     ours = planned(agent, pessimist, seed)[0].value
     theirs = planned(agent, all_heads_view(agent.networks, None), seed)[0].value

@@ -41,6 +41,8 @@ MEMBERS = (
     "pompc_soft_replay",
     "pompc_soft_adaptive",
     "pompc_min_norm",
+    "efficient_tdmpc",
+    "efficient_pompc",
 )
 
 SMALL = (
