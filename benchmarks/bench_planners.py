@@ -2,8 +2,8 @@
 
     python -m benchmarks.bench_planners --scale size5 --threads 1
 
-All take their turn in one process, eager. The products are counted beside the time: an ensemble of 3
-with all heads and depths has 4.8 times those of one model, with candidates dealt out 1.6 times.
+All take their turn in one process, eager unless said. The products are counted beside the time: an
+ensemble of 3 with all heads and depths has 4.8 times those of one model, dealt out 1.6 times.
 """
 
 from __future__ import annotations
