@@ -122,17 +122,18 @@ def test_the_losses_are_means_over_heads(seed: int, heads: int) -> None:
     batch = random_batch(SPEC, batch=7, seed=seed, terminations=True)
     noise = agent.draw_update_noise(batch, torch.Generator().manual_seed(seed))
     alone = [single_of(agent, "tdmpc2_equiv", head) for head in range(heads)]
+    weights = agent.objective.lam.weights(0)
     for term in ("consistency", "reward", "termination"):
         one, two, three, four = (float(name == term) for name in TERMS)
         loss = ModelLoss(one, two, three, four)
-        together = loss(agent.parts, batch, noise)
-        each = torch.stack([loss(one.parts, batch, noise).loss for one in alone])
+        together = loss(agent.parts, batch, noise, weights)
+        each = torch.stack([loss(one.parts, batch, noise, weights).loss for one in alone])
         assert torch.allclose(together.loss, each.mean(), rtol=1e-10)
         assert each.std() > 0
     # critics and policy read window b's roll-out by head b mod M
     zs = together.zs
     for window in range(7):
-        own = ModelLoss()(alone[window % heads].parts, batch, noise).zs
+        own = ModelLoss()(alone[window % heads].parts, batch, noise, weights).zs
         assert torch.allclose(zs[:, window], own[:, window], atol=1e-12)
 
 
