@@ -177,7 +177,6 @@ def test_a_state_values_model_steps_are_means_over_heads(seed: int, heads: int) 
     for ours, theirs in zip(together, zip(*alone, strict=True), strict=True):
         assert ours.shape[-2:] == (3, 4)
         assert torch.allclose(ours, torch.stack(theirs).mean(0), rtol=1e-9)
-        assert not torch.allclose(ours, theirs[0])
 
 
 def test_heads_learn_apart() -> None:
