@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -135,3 +136,5 @@ def test_a_failure_to_compile_falls_back_to_eager(
     arguments = ["--gin", "tdmpc2_equiv", "--gin", "debug", "--task", "toy:point", "--no-video"]
     assert run.main([*arguments, "--compile", "--out", str(tmp_path / "run")]) == 0
     assert "torch.compile failed (no working C++ compiler): going on" in capsys.readouterr().out
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["options"]["compile"] is False  # as the run's numbers came about

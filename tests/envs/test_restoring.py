@@ -42,7 +42,8 @@ def play(vector: envs.EpisodeVector, steps: int, seed: int) -> np.ndarray:
 @pytest.mark.parametrize("task", TASKS)
 def test_restored_within_an_episode(task: str) -> None:
     with envs.EpisodeVector(task, 2, 1, "x") as first:
-        assert first.not_restorable() == ""
+        assert first.step_seconds() == 0
+        assert first.not_restorable() == "" and first.step_seconds() > 0
         first.reset()
         play(first, 8, 0)
         first.reset(np.array([False, True]))  # so that the two are at different steps
