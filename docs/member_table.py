@@ -42,6 +42,7 @@ PAPERS = {
     "tdmpc2_cautious": "TD-MPC2's branch on uncertainty",
     "pompc_soft_replay": "PO-MPC (ICML 2026), soft value",
     "pompc_soft_adaptive": "PO-MPC (ICML 2026), soft value",
+    "tdmpbc": "TDMPBC (arXiv 2502.17322)",
     "pompc_min_norm": "variant of the zoo, after HDPI (ICML 2026)",
     "efficient_tdmpc": "EfficientTDMPC (arXiv 2605.16692) on TD-MPC2",
     "efficient_pompc": "EfficientTDMPC's planner for PO-MPC",

@@ -78,7 +78,7 @@ class Execution:
         """:meth:`POMPCAgent.update` with lambda's weights at an agent step."""
         self._check_graphs()
         # lambda's weights stay outside of what is recorded: they may come from numbers of Python's
-        weights = self.agent.objective.lam.weights(step)
+        weights = self.agent.objective.lam.weights(step, pretraining)
         with self._matmul():
             return self._update(batch, weights, noise, pretraining)
 

@@ -103,6 +103,7 @@ def _replay(setup: Setup) -> Replay:
         device=setup.replay_device,
         batch_device=setup.device,
         sampling=setup.experiment.sampling,
+        episode_returns=setup.execution.agent.objective.needs_return,
     )
 
 

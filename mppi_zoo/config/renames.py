@@ -43,6 +43,7 @@ ADDED = {
     "ModelLoss.weights": "None",
     "MPPIPlanner.scoring": "@TerminalReturn()",
     "ModelLoss.soft_value": "None",
+    "SquaredError.reduce": "@action_sum",
 }
 
 # What it lacks too, and the parameter that has its value.

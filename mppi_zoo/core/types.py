@@ -175,6 +175,7 @@ class Batch(NamedTuple):
     plan: Gaussian  # [T+1, B, A] planner distribution of obs[t]
     planned: Tensor  # [T+1, B] bool, whether a planner distribution is stored
     index: Tensor  # [T, B] int64, rows of the replay, for write-back
+    episode_return: Tensor | None = None  # [B] of the window's episode; None unless asked for
 
     def plans(self, ahead: int = 0) -> tuple[Gaussian, Tensor]:
         """The planner's distributions of obs[t + ahead] for t = 0 .. T-1, and whether stored.

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from mppi_zoo.core.math import HALF_LOG_2PI, action_mean, gaussian_kl, gaussian_log_prob
+from mppi_zoo.core.math import HALF_LOG_2PI, action_mean, action_sum, gaussian_kl, gaussian_log_prob
 from mppi_zoo.core.ranges import Bounds, Positive
 from mppi_zoo.core.registration import register
 from mppi_zoo.core.types import Batch, Gaussian, PolicySample
@@ -148,10 +148,16 @@ class StoredActionLikelihood:
 
 @register
 class SquaredError:
-    """sum_i (a_pi - mu_P)_i^2 to the prior's mean (BC-SAC, with the stored action as prior)."""
+    """(a_pi - mu_P)_i^2 to the prior's mean, summed (BC-SAC) or averaged (Newt) over dimensions.
+
+    Both have the stored action as prior.
+    """
+
+    def __init__(self, reduce: Reduction = action_sum):
+        self.reduce = reduce
 
     def __call__(self, sample: PolicySample, prior: Gaussian, batch: Batch) -> Tensor:
-        return (sample.action - prior.mean).square().sum(-1)
+        return self.reduce((sample.action - prior.mean).square())
 
 
 def needs_prior(divergence: Divergence) -> bool:

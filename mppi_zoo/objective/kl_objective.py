@@ -104,6 +104,11 @@ class KLObjective(nn.Module):
         """Whether the sample weights read Q of the stored action."""
         return self.sample_weights.needs_baseline
 
+    @property
+    def needs_return(self) -> bool:
+        """Whether the sample weights read the returns of the windows' episodes."""
+        return self.sample_weights.needs_return
+
     def latents(self, zs: Tensor) -> Tensor:
         """Those of z_0 .. z_T [T+1, B, Z] that count: all, or all but the last."""
         return zs if self.last_latent else zs[:-1]
@@ -161,7 +166,7 @@ class KLObjective(nn.Module):
         # cost: scaled and weighted divergence
         kl_factor, kl_scale = self.kl_scale(divergence, statistics)
         covered_value = None if scaled is None else scaled[: divergence.shape[0]]
-        sample_weights = self.sample_weights(covered_value, scaled_baseline)
+        sample_weights = self.sample_weights(covered_value, scaled_baseline, batch)
         cost = kl_weight * kl_factor * sample_weights * divergence
         loss, gain, cost = self._summed(gain, cost)
         statistics = statistics._replace(divergence=kl_scale)

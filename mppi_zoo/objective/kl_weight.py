@@ -38,8 +38,8 @@ class KLWeight(nn.Module):
         """lambda at an agent step, 0-d."""
         raise TypeError(f"{type(self).__name__} defines no finite lambda")
 
-    def weights(self, step: int) -> LamWeights:
-        """(w_R, w_KL) at an agent step."""
+    def weights(self, step: int, pretraining: bool = False) -> LamWeights:
+        """(w_R, w_KL) at an agent step, in an update of the pretraining or after it."""
         return self.one, self.lam(step)
 
     def adapt(self, divergence: Tensor) -> None:
@@ -73,7 +73,7 @@ class Infinite(KLWeight):
 
     uses_return = False
 
-    def weights(self, step: int) -> LamWeights:
+    def weights(self, step: int, pretraining: bool = False) -> LamWeights:
         return torch.zeros_like(self.one), self.one
 
 
@@ -135,6 +135,21 @@ class Cosine(Schedule):
 
     def share(self, progress: float) -> float:
         return 0.5 * (1 - math.cos(math.pi * progress))
+
+
+@register
+class Phases(KLWeight):
+    """One lambda in pretraining, another in training (Newt: 10 and 1)."""
+
+    def __init__(self, pretraining: NonNegative, training: NonNegative):
+        super().__init__()
+        self.in_pretraining, self.in_training = pretraining, training
+
+    def lam(self, step: int) -> Tensor:
+        return self.one * self.in_training
+
+    def weights(self, step: int, pretraining: bool = False) -> LamWeights:
+        return self.one, self.one * self.in_pretraining if pretraining else self.lam(step)
 
 
 @register

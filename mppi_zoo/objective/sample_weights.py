@@ -1,7 +1,7 @@
 """Weights per sample on the divergence (docs/method.md, section 5).
 
-They are called as ``(Q(z, a_pi)/S_Q, Q(z, a)/S_Q) -> weights``, [T, B] each; either value is None
-where the class says that it needs none.
+They are called as ``(Q(z, a_pi)/S_Q, Q(z, a)/S_Q, batch) -> weights``, [T, B] each; either value is
+None where the class says that it needs none.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mppi_zoo.core.ranges import Positive
 from mppi_zoo.core.registration import register
+from mppi_zoo.core.types import Batch
 
 
 class SampleWeights(Protocol):
@@ -21,8 +22,9 @@ class SampleWeights(Protocol):
 
     needs_value: bool
     needs_baseline: bool
+    needs_return: bool  # whether ``batch.episode_return`` must be there
 
-    def __call__(self, value: Any, baseline: Any) -> Tensor | float:
+    def __call__(self, value: Any, baseline: Any, batch: Batch) -> Tensor | float:
         """See the module's docstring."""
         ...
 
@@ -33,8 +35,9 @@ class UnitWeights:
 
     needs_value = False
     needs_baseline = False
+    needs_return = False
 
-    def __call__(self, value: Tensor | None, baseline: Tensor | None) -> float:
+    def __call__(self, value: Tensor | None, baseline: Tensor | None, batch: Batch) -> float:
         return 1.0
 
 
@@ -44,8 +47,9 @@ class SoftmaxValueWeights:
 
     needs_value = True
     needs_baseline = False
+    needs_return = False
 
-    def __call__(self, value: Tensor, baseline: Tensor | None) -> Tensor:
+    def __call__(self, value: Tensor, baseline: Tensor | None, batch: Batch) -> Tensor:
         return torch.softmax(value.detach(), dim=1) * value.shape[1]
 
 
@@ -58,13 +62,51 @@ class AdvantageWeights:
 
     needs_value = True
     needs_baseline = True
+    needs_return = False
 
     def __init__(self, temperature: Positive = 0.3333, low: Positive = 0.1, high: Positive = 10.0):
         if low > high:
             raise ValueError(f"AdvantageWeights: expected low {low} <= high {high}")
         self.temperature, self.log_bounds = temperature, (math.log(low), math.log(high))
 
-    def __call__(self, value: Tensor, baseline: Tensor) -> Tensor:
+    def __call__(self, value: Tensor, baseline: Tensor, batch: Batch) -> Tensor:
         # clipping before the exponential is the same and cannot overflow
         advantage = (value - baseline).detach() / self.temperature
         return advantage.clamp(*self.log_bounds).exp()
+
+
+@register
+class ReturnWeights:
+    """clip((R - low)/(high - low), 0, 1) with R the return of the sample's episode.
+
+    Imitation of the better trajectories, in the spirit of TDMPBC (arXiv 2502.17322), whose formula
+    was not at hand. An episode under way counts with its return so far; equal returns all weigh 1.
+
+    Args:
+        low: return that weighs 0; None: the lowest of the batch.
+        high: return that weighs 1, such as the task's goal; None: the highest of the batch.
+
+    Raises:
+        ValueError: low is not below high.
+    """
+
+    needs_value = False
+    needs_baseline = False
+    needs_return = True
+
+    def __init__(self, low: float | None = None, high: float | None = None):
+        if low is not None and high is not None and low >= high:
+            raise ValueError(f"ReturnWeights: low {low} must be below high {high}")
+        self.low, self.high = low, high
+
+    def __call__(self, value: Tensor | None, baseline: Tensor | None, batch: Batch) -> Tensor:
+        earned = batch.episode_return
+        if earned is None:
+            raise ValueError(
+                "ReturnWeights reads Batch.episode_return, which is None; make the replay with "
+                "Replay(..., episode_returns=True)"
+            )
+        low = earned.amin() if self.low is None else torch.full_like(earned[0], self.low)
+        high = earned.amax() if self.high is None else torch.full_like(earned[0], self.high)
+        share = torch.where(high > low, (earned - low) / (high - low), 1.0).clamp(0, 1)
+        return share.expand(batch.action.shape[:2])

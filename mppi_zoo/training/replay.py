@@ -17,6 +17,7 @@ from torch import Tensor
 from mppi_zoo.compute import transfer
 from mppi_zoo.core.types import Batch, EnvSpec, Gaussian
 from mppi_zoo.runs.row_log import RowLog, Segment
+from mppi_zoo.training.episode_returns import EpisodeReturns
 from mppi_zoo.training.sampling import Sampling, UniformSampling
 from mppi_zoo.training.window_starts import WindowStarts
 
@@ -40,6 +41,7 @@ class Replay:
         device: where the rows live.
         batch_device: where sampled batches go; None: the same.
         sampling: which windows are drawn; None: all are equally likely.
+        episode_returns: whether batches carry the returns of their windows' episodes.
 
     Attributes:
         logs: what checkpoints write of the rows; plans apart, as re-analysis rewrites them.
@@ -57,6 +59,7 @@ class Replay:
         device: torch.device | str = "cpu",
         batch_device: torch.device | str | None = None,
         sampling: Sampling | None = None,
+        episode_returns: bool = False,
     ):
         self.lane_rows = capacity // num_envs
         if self.lane_rows < horizon + 2:
@@ -89,6 +92,7 @@ class Replay:
         self.run_length = np.zeros(num_envs, dtype=np.int64)  # rows of the episode under way
         self.written = np.zeros(num_envs, dtype=np.int64)  # rows ever written
         self.steps = 0
+        self.returns = [EpisodeReturns() for _ in range(num_envs)] if episode_returns else []
         plans = {name: self.columns[name] for name in PLAN_COLUMNS}
         rest = {name: c for name, c in self.columns.items() if name not in PLAN_COLUMNS}
         self.logs = {"transitions": RowLog(rest), "plans": RowLog(plans)}
@@ -146,6 +150,9 @@ class Replay:
         if plan is None:
             self._clear_plan(rows)
         self.steps += self.num_envs
+        if self.returns:
+            for returns, earned in zip(self.returns, reward.tolist(), strict=True):
+                returns.add(earned)
         ended = np.flatnonzero(done)
         if ended.size:
             rows = self._advance(ended)
@@ -155,7 +162,7 @@ class Replay:
             for name in ("action", "reward", "terminated", "planned"):
                 self.columns[name][rows] = 0
             self._clear_plan(rows)
-            self.run_length[ended] = 0
+            self.end_episodes(done)
 
     def _row(self, value: Tensor) -> Tensor:
         return transfer.to_device(value, self.device, torch.float32)
@@ -195,7 +202,20 @@ class Replay:
             start[chosen] = self.starts[lane].take(positions[chosen])
         within = (start + np.arange(self.horizon + 1)[:, None]) % self.lane_rows
         index = transfer.to_device(within + lanes * self.lane_rows, self.device)
-        return self.gather(index)
+        found = self.gather(index)
+        if not self.returns:
+            return found
+        earned = self._episode_returns(start, lanes)
+        return found._replace(episode_return=transfer.to_device(earned, self.batch_device))
+
+    def _episode_returns(self, start: np.ndarray, lanes: np.ndarray) -> np.ndarray:
+        """Returns [B] of the episodes that rows ``start`` [B] of the lanes [B] belong to."""
+        age = (self.cursor[lanes] - 1 - start) % self.lane_rows
+        rows, found = self.written[lanes] - 1 - age, np.empty(len(start), dtype=np.float32)
+        for lane, returns in enumerate(self.returns):
+            returns.forget(int(self.written[lane]) - self.lane_rows)
+            found[lanes == lane] = returns.at(rows[lanes == lane])
+        return found
 
     def gather(self, index: Tensor) -> Batch:
         """The windows at rows index [T+1, B]."""
@@ -226,6 +246,9 @@ class Replay:
     def end_episodes(self, lanes: np.ndarray) -> None:
         """The next steps of the lanes [N] bool belong to other episodes than those before."""
         self.run_length[lanes] = 0
+        for returns, written, ended in zip(self.returns, self.written, lanes, strict=False):
+            if ended:
+                returns.begin(int(written))
 
     def state_dict(self) -> dict[str, Any]:
         """Everything but the rows, which ``logs`` write."""
@@ -236,6 +259,7 @@ class Replay:
             "run_length": torch.from_numpy(self.run_length.copy()),
             "written": torch.from_numpy(self.written.copy()),
             "steps": self.steps,
+            **({"returns": [r.state_dict() for r in self.returns]} if self.returns else {}),
         }
 
     def load_state_dict(
@@ -276,3 +300,5 @@ class Replay:
         self.run_length = state["run_length"].numpy().copy()
         self.written = written.copy()
         self.steps = int(state["steps"])
+        for returns, kept in zip(self.returns, state.get("returns", []), strict=True):
+            returns.load_state_dict(kept)

@@ -307,6 +307,27 @@ MUTATIONS = [
         updates("bmpc"),
     ),
     Mutation(
+        "one lambda in pretraining and in training",
+        "objective/kl_weight.py",
+        "self.one * self.in_pretraining if pretraining else self.lam(step)",
+        "self.lam(step)",
+        "tests/objective/test_kl_weight.py::test_lambda_is_told_of_pretraining",
+    ),
+    Mutation(
+        "the worst trajectories are imitated most",
+        "objective/sample_weights.py",
+        "(earned - low) / (high - low)",
+        "(high - earned) / (high - low)",
+        "tests/objective/test_sample_weights.py::test_return_weights",
+    ),
+    Mutation(
+        "a window's return is that of the episode before",
+        "training/episode_returns.py",
+        'return self.total[np.searchsorted(self.first, rows, side="right") - 1]',
+        'return self.total[np.searchsorted(self.first, rows, side="left") - 1]',
+        "tests/training/test_episode_returns.py",
+    ),
+    Mutation(
         "the shortest vector's weights swapped",
         "agent/policy_update.py",
         "return Shortest(c * one + (1 - c) * other, c)",

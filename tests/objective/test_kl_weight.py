@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from support.agents import build, policy_step, random_batch
+from support.agents import build, build_execution, policy_step, random_batch
 from support.objectives import SPEC, tensor, unscaled
 from torch.distributions import Normal, kl_divergence
 
@@ -144,3 +144,19 @@ def test_what_lambda_cannot_be(build_weight: Callable[[], KLWeight], message: st
 def test_lambda_of_another_type(lam: object) -> None:
     with pytest.raises(ValueError, match="expected a number in .* or a KLWeight"):
         KLObjective(lam, AnalyticKL(), UnitScale())  # pyright: ignore
+
+
+def test_lambda_is_told_of_pretraining() -> None:
+    execution = build_execution(
+        "bc_sac_mpc",
+        SPEC,
+        "KLObjective.lam=@Phases()",
+        "Phases.pretraining=10.0",
+        "Phases.training=1.0",
+    )
+    agent, batch = execution.agent, random_batch(SPEC, 6)
+    noise = agent.draw_update_noise(batch, torch.Generator().manual_seed(0))
+    assert [
+        float(execution.update(batch, 7, noise, pretraining=pretraining)["lam"])
+        for pretraining in (True, False)
+    ] == [10.0, 1.0]

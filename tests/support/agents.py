@@ -43,6 +43,7 @@ MEMBERS = (
     "pompc_min_norm",
     "efficient_tdmpc",
     "efficient_pompc",
+    "tdmpbc",
 )
 
 SMALL = (
@@ -143,4 +144,5 @@ def random_batch(
         plan=Gaussian(mean, std),
         planned=planned,
         index=torch.arange(window * batch).view(window, batch),
+        episode_return=10 * normal(batch),
     )
