@@ -92,7 +92,7 @@ class Replay:
         self.run_length = np.zeros(num_envs, dtype=np.int64)  # rows of the episode under way
         self.written = np.zeros(num_envs, dtype=np.int64)  # rows ever written
         self.steps = 0
-        self.returns = [EpisodeReturns() for _ in range(num_envs)] if episode_returns else []
+        self.returns = EpisodeReturns(num_envs) if episode_returns else None
         plans = {name: self.columns[name] for name in PLAN_COLUMNS}
         rest = {name: c for name, c in self.columns.items() if name not in PLAN_COLUMNS}
         self.logs = {"transitions": RowLog(rest), "plans": RowLog(plans)}
@@ -151,8 +151,7 @@ class Replay:
             self._clear_plan(rows)
         self.steps += self.num_envs
         if self.returns:
-            for returns, earned in zip(self.returns, reward.tolist(), strict=True):
-                returns.add(earned)
+            self.returns.add(reward)
         ended = np.flatnonzero(done)
         if ended.size:
             rows = self._advance(ended)
@@ -205,17 +204,9 @@ class Replay:
         found = self.gather(index)
         if not self.returns:
             return found
-        earned = self._episode_returns(start, lanes)
-        return found._replace(episode_return=transfer.to_device(earned, self.batch_device))
-
-    def _episode_returns(self, start: np.ndarray, lanes: np.ndarray) -> np.ndarray:
-        """Returns [B] of the episodes that rows ``start`` [B] of the lanes [B] belong to."""
         age = (self.cursor[lanes] - 1 - start) % self.lane_rows
-        rows, found = self.written[lanes] - 1 - age, np.empty(len(start), dtype=np.float32)
-        for lane, returns in enumerate(self.returns):
-            returns.forget(int(self.written[lane]) - self.lane_rows)
-            found[lanes == lane] = returns.at(rows[lanes == lane])
-        return found
+        earned = self.returns.at(age, lanes, self.written, self.lane_rows)
+        return found._replace(episode_return=transfer.to_device(earned, self.batch_device))
 
     def gather(self, index: Tensor) -> Batch:
         """The windows at rows index [T+1, B]."""
@@ -246,9 +237,8 @@ class Replay:
     def end_episodes(self, lanes: np.ndarray) -> None:
         """The next steps of the lanes [N] bool belong to other episodes than those before."""
         self.run_length[lanes] = 0
-        for returns, written, ended in zip(self.returns, self.written, lanes, strict=False):
-            if ended:
-                returns.begin(int(written))
+        if self.returns:
+            self.returns.begin(lanes, self.written)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything but the rows, which ``logs`` write."""
@@ -259,7 +249,7 @@ class Replay:
             "run_length": torch.from_numpy(self.run_length.copy()),
             "written": torch.from_numpy(self.written.copy()),
             "steps": self.steps,
-            **({"returns": [r.state_dict() for r in self.returns]} if self.returns else {}),
+            **({"returns": self.returns.state_dict()} if self.returns else {}),
         }
 
     def load_state_dict(
@@ -300,5 +290,5 @@ class Replay:
         self.run_length = state["run_length"].numpy().copy()
         self.written = written.copy()
         self.steps = int(state["steps"])
-        for returns, kept in zip(self.returns, state.get("returns", []), strict=True):
-            returns.load_state_dict(kept)
+        if self.returns:
+            self.returns.load_state_dict(state["returns"])

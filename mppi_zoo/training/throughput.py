@@ -88,6 +88,7 @@ def measure(execution: Execution, sizes: Sizes) -> Speed:
         plan=Gaussian(torch.zeros_like(plan_std), plan_std),
         planned=torch.ones_like(plan_std[..., 0], dtype=torch.bool),
         index=torch.zeros_like(reward, dtype=torch.int64),
+        episode_return=reward[0],
     )
     repeats = 2 + (WARM_UP + 1 if execution.records else 0)
     eager = device.type == "cpu" and not execution.compiled
