@@ -136,6 +136,11 @@ soak: venv ## kill a short training again and again, and compare it with an undi
 soak-1 soak-4: soak-%: venv
 	$(ONE_THREAD) $(PY) tests/system/soak/soak.py --num-envs $* $(SOAK_ARGS)
 
+.PHONY: soakstudy
+soakstudy: STUDY_ARGS ?= --kills 12 --steps 40 --num-envs 4 --async-envs
+soakstudy: venv ## by hand: the same for a whole study, whose every process is killed
+	$(ONE_THREAD) $(PY) tests/system/soak/study_soak.py $(STUDY_ARGS)
+
 # 77: this machine cannot have a Slurm (no root, no apt-get), which is no fault; a message says so.
 .PHONY: slurm
 slurm: venv ## studies on a real Slurm, set up for them on this machine (root on Debian)
