@@ -28,8 +28,8 @@ ROOMS = (
     "config",
     "deploy",
     "analysis",
-    "study",
     "cli",
+    "study",
 )
 MATHEMATICS = ("networks", "planning", "objective")  # these know neither files nor settings
 NO_MATHEMATICS = ("runs", "training", "config", "cli")

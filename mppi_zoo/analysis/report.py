@@ -33,7 +33,9 @@ from mppi_zoo.runs.outcome import DONE, Attempt, add_debug, conclude
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    result = argparse.ArgumentParser(prog="python -m mppi_zoo.report", description=__doc__)
+    result = argparse.ArgumentParser(
+        prog="python -m mppi_zoo.report", allow_abbrev=False, description=__doc__
+    )
     result.add_argument(
         "runs", nargs="+", type=Path, metavar="RUN", help="run folders, or folders of run folders"
     )

@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import NoReturn
 
 import torch
 
 from mppi_zoo.config import gin_config as config
+from mppi_zoo.core.options import number
+from mppi_zoo.core.ranges import Environments, PositiveInt, Seed
 from mppi_zoo.runs.outcome import add_debug
 
 
-def parser() -> argparse.ArgumentParser:
+class Refusing(argparse.ArgumentParser):
+    """Raises ValueError where a parser of a command line prints its usage and exits."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(message)
+
+
+def parser(
+    kind: type[argparse.ArgumentParser] = argparse.ArgumentParser,
+) -> argparse.ArgumentParser:
     """The command line."""
-    p = argparse.ArgumentParser(
-        prog="python -m mppi_zoo.run", description="Train or evaluate an agent of the zoo."
+    p = kind(
+        prog="python -m mppi_zoo.run",
+        description="Train or evaluate an agent of the zoo.",
+        allow_abbrev=False,  # an abbreviation would pass whatever looks for the whole name
     )
     p.add_argument(
         "--gin",
@@ -38,10 +52,14 @@ def parser() -> argparse.ArgumentParser:
         help="module that registers parts of your own; repeatable",
     )
     p.add_argument("--task", help="such as dmc:walker-walk, gym:Hopper-v5, my_module:MyEnv")
-    p.add_argument("--steps", type=int, help="agent steps to train")
-    p.add_argument("--seed", type=int, help="of the run; default: 1")
+    p.add_argument("--steps", type=number(PositiveInt), help="agent steps to train")
+    p.add_argument("--seed", type=number(Seed), help="of the run; default: 1")
     p.add_argument("--device", help="cpu, cuda, cuda:1, ...; default: cuda where present")
-    p.add_argument("--num-envs", type=int, help="environments stepped together; default: 1")
+    p.add_argument(
+        "--num-envs",
+        type=number(Environments),
+        help="environments stepped together; default: 1",
+    )
     p.add_argument(
         "--async-envs", action="store_true", default=None, help="a process for each environment"
     )
@@ -115,11 +133,13 @@ def pick_device(name: str | None) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
+        torch.ones(1, device=device).item()  # "meta" holds no numbers
+        if device.type == "cpu" and device.index not in (None, 0):
+            raise RuntimeError("the CPU is one device")
     except (RuntimeError, AssertionError) as error:
         found = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
         raise ValueError(
-            f"--device {name}: not available here ({str(error).splitlines()[0]}); "
+            f"--device {name}: not available here ({str(error).splitlines()[0][:200]}); "
             f"found: {', '.join(found)}"
         ) from error
     return device

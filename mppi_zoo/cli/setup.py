@@ -19,6 +19,7 @@ from mppi_zoo.config import gin_config as config
 from mppi_zoo.config import trust, validation
 from mppi_zoo.envs import EpisodeVector, rendering_available
 from mppi_zoo.runs import folder as run_folder
+from mppi_zoo.runs.metrics import import_wandb
 from mppi_zoo.training.evaluation import Evaluator
 from mppi_zoo.training.replay import replay_bytes
 
@@ -52,6 +53,8 @@ def build(
     Raises:
         ValueError, OSError, ImportError: naming what is wrong and how to mend it.
     """
+    if args.wandb is not None:
+        import_wandb()  # refused here, before there is a folder
     # configuration
     device = pick_device(args.device)
     files = args.gin or [str((args.resume / run_folder.CONFIG_FILE).resolve())]

@@ -6,12 +6,14 @@ Gin itself lets an unused binding or a mistyped macro pass in silence; here both
 from __future__ import annotations
 
 import ast
+import contextlib
 import difflib
 import importlib
 import inspect
 import logging
 import sys
-from collections.abc import Callable, Sequence
+import tokenize
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,15 +79,18 @@ def parse(
     for module in imports:
         _import(module)
     paths = [find_gin(name) for name in files]
-    gin.add_config_file_search_path(str(gin_folder()))
-    for path in paths:
-        gin.add_config_file_search_path(str(path.parent))
+    searched = list(gin_config._LOCATION_PREFIXES)
+    for folder in dict.fromkeys((gin_folder(), *(path.parent for path in paths))):
+        gin.add_config_file_search_path(str(folder))
     logging.disable(logging.ERROR)  # gin reports each place that it tries for an include
     try:
         # not finalized: that would lock gin, and a notebook could register no part after a run
         for path in paths:
-            _parse_file(path)
-        gin.parse_config(list(params))
+            with _naming(str(path)):
+                _parse_file(path)
+        for binding in params:
+            with _naming(repr(binding)):
+                gin.parse_config(binding)
         check_bindings()
         return gin.get_configurable(Experiment)()
     except (ValueError, SyntaxError, TypeError, OSError) as error:
@@ -93,6 +98,25 @@ def parse(
         raise ValueError(f"{_plain(error)}{hint}") from error
     finally:
         logging.disable(logging.NOTSET)
+        gin_config._LOCATION_PREFIXES[:] = searched  # gin would look there for ever
+
+
+@contextlib.contextmanager
+def _naming(source: str) -> Iterator[None]:
+    """Say where it was that gin's parser gave up."""
+    try:
+        yield
+    except RecursionError as error:
+        raise ValueError(
+            f"{source}: it includes itself, or a value in it is nested too deeply"
+        ) from error
+    except (SyntaxError, tokenize.TokenError, UnicodeDecodeError) as error:
+        token = isinstance(error, tokenize.TokenError) and error.args  # gin drops them at times
+        reason = error.args[0] if token else error
+        raise ValueError(
+            f"{source} cannot be read: {reason}; expected NAME = VALUE, with quotes and brackets "
+            "closed"
+        ) from error
 
 
 def _parse_file(path: Path) -> None:
@@ -105,6 +129,11 @@ def _parse_file(path: Path) -> None:
 
 
 def _import(module: str) -> None:
+    if not all(part.isidentifier() for part in module.split(".")):
+        raise ValueError(
+            f"--import {module!r}: expected the name of a module, such as my_parts or "
+            "package.my_parts, and no path"
+        )
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
@@ -188,7 +217,8 @@ def check_macros(params: Sequence[str], files: Sequence[str] = ()) -> None:
             near = difflib.get_close_matches(name, sorted(known), 2)
             hint = f" Did you mean {', '.join(near)}?" if near else ""
             raise ValueError(
-                f"there is no macro {name}.{hint} The macros are {', '.join(sorted(known))}; "
+                f"there is no macro {name or repr(name)}.{hint} The macros are "
+                f"{', '.join(sorted(known))}; "
                 "a parameter of a part has its name before it, such as KLObjective.lam"
             )
 

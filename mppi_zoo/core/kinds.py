@@ -15,8 +15,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from torch import nn
-
 UNIONS = (typing.Union, types.UnionType)
 
 
@@ -176,9 +174,14 @@ def _has_method(kind: type, protocol: type, name: str) -> bool:
 def _method(kind: type, name: str) -> Any:
     """A method of the instances; of the class itself "__call__" is its metaclass's."""
     found = next((vars(base)[name] for base in kind.__mro__ if name in vars(base)), None)
-    if name == "__call__" and found is vars(nn.Module)[name]:
-        return None if kind.forward is nn.Module.forward else kind.forward  # pyright: ignore
+    if name == "__call__" and _is_modules(found):  # torch's modules are called by "forward"
+        return None if _is_modules(_method(kind, "forward")) else _method(kind, "forward")
     return found
+
+
+def _is_modules(method: Any) -> bool:
+    """Whether it is a method of ``nn.Module``, said without importing torch."""
+    return getattr(method, "__module__", None) == "torch.nn.modules.module"
 
 
 def _function(part: Callable[..., Any]) -> Any:

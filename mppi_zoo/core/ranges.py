@@ -45,6 +45,8 @@ Size = Annotated[int, Ge(1), Le(2**20)]  # entries of a tensor's axis: widths, s
 SizeOrNone = Annotated[int, Ge(0), Le(2**20)]  # the same, where 0 leaves something out
 Layers = Annotated[int, Ge(1), Le(1000)]
 Seed = Annotated[int, Ge(0), Lt(2**63)]
+Environments = Annotated[int, Ge(1), Le(1024)]  # held at once, by one process or by as many
+Threads = Annotated[int, Ge(1), Le(1024)]
 
 # Numbers
 Positive = Annotated[float, Gt(0)]

@@ -1,4 +1,7 @@
-"""``@register``: makes a class or function a part that configurations can name, and checks it."""
+"""``@register``: makes a class or function a part that configurations can name, and checks it.
+
+``@checked``: only the check, for records that are no parts.
+"""
 
 from __future__ import annotations
 
@@ -17,25 +20,31 @@ Part = TypeVar("Part", bound=Callable[..., Any])
 
 
 def register(part: Part) -> Part:
-    """Register a part with gin; a class then checks its arguments at construction.
+    """Register a part with gin; a class is :func:`checked` too.
 
-    What an argument must be is its annotation, see :mod:`mppi_zoo.core.ranges`; whatever hangs
-    together with other arguments a constructor checks itself. A function is called in the middle
-    of an update and so stays as it is: what a configuration binds of its parameters is checked when
-    the configuration is read.
-
-    The constructor raises ValueError, as in ``MPPIPlanner.temperature = -1: expected a number of at
-    least 0``.
+    A function is called in the middle of an update and so stays as it is: what a configuration
+    binds of its parameters is checked when the configuration is read.
     """
     known: Any = part
-    if inspect.isclass(known) and known.__init__ is not object.__init__:
-        _check_construction(known)
+    if inspect.isclass(known):
+        checked(known)
     gin.register(known)
     return part
 
 
-def _check_construction(part: Any) -> None:
-    construct = part.__init__
+def checked(kind: Part) -> Part:
+    """Let a class check its arguments at construction.
+
+    What an argument must be is its annotation, see :mod:`mppi_zoo.core.ranges`; whatever hangs
+    together with other arguments a constructor checks itself.
+
+    The constructor raises ValueError, as in ``MPPIPlanner.temperature = -1: expected a number of at
+    least 0``.
+    """
+    known: Any = kind
+    construct = known.__init__
+    if construct is object.__init__:  # which takes no arguments
+        return kind
     signature = inspect.signature(construct)
 
     @functools.wraps(construct)
@@ -44,11 +53,12 @@ def _check_construction(part: Any) -> None:
         try:
             arguments = signature.bind(self, *args, **kwargs).arguments
         except TypeError as error:
-            raise TypeError(f"{part.__name__}: {error}") from None
+            raise TypeError(f"{kind.__name__}: {error}") from None
         for name, value in arguments.items():
             if name in hints and signature.parameters[name].kind not in VARIABLE:
-                check(f"{part.__name__}.{name}", value, hints[name])
+                check(f"{kind.__name__}.{name}", value, hints[name])
         construct(self, *args, **kwargs)
 
     __init__.__signature__ = signature  # pyright: ignore  (gin looks no further than this)
-    part.__init__ = __init__
+    known.__init__ = __init__
+    return kind

@@ -126,7 +126,9 @@ def load_program(path: str | Path) -> torch.export.ExportedProgram:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m mppi_zoo.export", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m mppi_zoo.export", allow_abbrev=False, description=__doc__
+    )
     parser.add_argument("run", type=Path, help="run folder")
     parser.add_argument("--out", type=Path, help="where to write; default: RUN/exported")
     parser.add_argument("--last", action="store_true", help="the last agent, not the best")

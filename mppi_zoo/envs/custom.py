@@ -28,13 +28,15 @@ def make(task: str, options: EnvOptions, render: bool) -> AgentEnv:
 
     Raises:
         ImportError: the module cannot be imported.
-        ValueError: no such factory in it, or spaces that cannot be used (see AgentEnv).
-        TypeError: the factory does not return a gymnasium.Env.
+        ValueError: no such factory in it, one that needs arguments or returns no gymnasium.Env, or
+            spaces that cannot be used (see AgentEnv).
     """
     factory = _load(task)
-    env = factory(**_render_keywords(factory, render))
+    keywords = _render_keywords(factory, render)
+    _refuse_arguments(task, factory, keywords)
+    env = factory(**keywords)
     if not isinstance(env, gymnasium.Env):
-        raise TypeError(f"{task} returned {env!r}; expected a gymnasium.Env")
+        raise ValueError(f"{task} returned {env!r}; expected a gymnasium.Env")
     if render and env.render_mode != "rgb_array":
         env.close()
         raise ValueError(
@@ -82,6 +84,20 @@ def _import_advice(module_name: str, error: Exception, here: str) -> str:
         f"importing module {module_name!r} failed: {type(error).__name__}: {error}. "
         f"Correct it until `python -c 'import {module_name}'` works"
     )
+
+
+def _refuse_arguments(task: str, factory: Callable[..., Any], keywords: dict[str, Any]) -> None:
+    try:
+        signature = inspect.signature(factory)
+    except (TypeError, ValueError):  # written in C
+        return
+    try:
+        signature.bind(**keywords)
+    except TypeError as error:
+        raise ValueError(
+            f"{task}: {error}; expected a class or function that builds an environment without "
+            "arguments"
+        ) from error
 
 
 def _render_keywords(factory: Callable[..., Any], render: bool) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from mppi_zoo.core.ranges import NonNegative
 from mppi_zoo.core.registration import register
 from mppi_zoo.core.rollout import Rollout, discounted_rollout
 from mppi_zoo.core.types import Step
@@ -136,7 +137,7 @@ class CautiousReturn(Scoring):
         measure: (values [E, B, N, V]) -> u [B, N, V], :func:`spread_times_mean` or :func:`spread`.
     """
 
-    def __init__(self, coefficient: float = 0.0, measure: Measure = spread_times_mean):
+    def __init__(self, coefficient: NonNegative = 0.0, measure: Measure = spread_times_mean):
         self.coefficient, self.measure = coefficient, measure
 
     def draws_along(self, horizon: int) -> int:

@@ -57,7 +57,7 @@ class MetricsLogger:
     ) -> None:
         self.folder, self._resume_at = Path(folder), resume_at
         self._with_tensorboard, self._with_wandb = tensorboard, wandb
-        self._wandb_module = _import_wandb() if wandb is not None else None
+        self._wandb_module = import_wandb() if wandb is not None else None
         self._metrics: TextIO | None = None
         self._timing: TextIO | None = None
         self._tensorboard = None
@@ -252,7 +252,12 @@ def _number(name: str, value: SupportsFloat) -> float:
         ) from error
 
 
-def _import_wandb() -> Any:
+def import_wandb() -> Any:
+    """The package.
+
+    Raises:
+        ImportError: it is missing; says how to install it.
+    """
     try:
         module = importlib.import_module("wandb")
     except ImportError:

@@ -9,10 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from mppi_zoo.analysis.published import FOLDER
+from mppi_zoo.core.options import number
+from mppi_zoo.core.ranges import Count, NonNegative, Positive, PositiveInt, Size, Threads
 from mppi_zoo.runs.outcome import add_debug
 from mppi_zoo.study.file import STUDY_FILE, find_study, read_study
 from mppi_zoo.study.foreign import refuse_foreign
-from mppi_zoo.study.grid import RunPlan, Study, split_values
+from mppi_zoo.study.grid import RunPlan, Study, numbered, split_values
 
 TRUST = "import the modules that the study's folder names, whoever wrote it"
 
@@ -21,6 +23,7 @@ def parser() -> argparse.ArgumentParser:
     """The options of the command that runs a study."""
     p = argparse.ArgumentParser(
         prog="python -m mppi_zoo.study",
+        allow_abbrev=False,
         description="Run a study: members x tasks x settings x seeds. Give the same command again "
         "to go on. Also: status FOLDER, report FOLDER.",
     )
@@ -32,8 +35,8 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--seeds", help="a number n for 1 to n, or a list such as 3,5,8")
     what.add_argument("--grid", action="append", default=[], metavar="NAME=[VALUES]")
     what.add_argument("--param", action="append", default=[], metavar="BINDING")
-    what.add_argument("--steps", type=int, help="agent steps of each run")
-    what.add_argument("--threads", type=int, help="CPU threads of each run; default: 1")
+    what.add_argument("--steps", type=number(PositiveInt), help="agent steps of each run")
+    what.add_argument("--threads", type=number(Threads), help="CPU threads of each run; default: 1")
     what.add_argument(
         "--argument",
         action="append",
@@ -43,28 +46,34 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--out", type=Path, help="the study's folder; default: runs/<name>")
     p.add_argument("--dry-run", action="store_true", help="list the runs and their commands")
-    p.add_argument("--speed", type=float, help="agent steps/s of a run, for --dry-run's forecast")
+    p.add_argument(
+        "--speed", type=number(Positive), help="agent steps/s of a run, for --dry-run's forecast"
+    )
     p.add_argument(
         "--force", action="store_true", help="change the study in the folder, and its runs"
     )
     p.add_argument("--trust", action="store_true", help=TRUST)
-    p.add_argument("--retries", type=int, default=2, help="restarts of a failing run; default: 2")
+    p.add_argument(
+        "--retries", type=number(Count), default=2, help="restarts of a failing run; default: 2"
+    )
     here = p.add_argument_group("on this machine")
-    here.add_argument("--parallel", type=int, help="runs at a time; default: one a core or by GPU")
+    here.add_argument(
+        "--parallel", type=number(Size), help="runs at a time; default: one a core or by GPU"
+    )
     here.add_argument("--gpus-used", metavar="0,1", help="default: all; none: the CPU")
     here.add_argument(
-        "--runs-per-gpu", type=int, default=1, help="runs that share a GPU; default: 1"
+        "--runs-per-gpu", type=number(Size), default=1, help="runs that share a GPU; default: 1"
     )
     here.add_argument(
         "--segment-minutes",
-        type=float,
+        type=number(NonNegative),
         default=0.0,
         help="time after which a run stops, with a checkpoint, and others take their turn; must be "
         "longer than compilation",
     )
     here.add_argument(
         "--minutes",
-        type=float,
+        type=number(NonNegative),
         default=0.0,
         help="time after which all runs stop; the same command goes on",
     )
@@ -72,16 +81,22 @@ def parser() -> argparse.ArgumentParser:
     cluster.add_argument("--slurm", action="store_true", help="submit instead of running here")
     cluster.add_argument("--partition")
     cluster.add_argument(
-        "--time", type=int, metavar="MINUTES", help="limit of a job, then requeued"
+        "--time", type=number(PositiveInt), metavar="MINUTES", help="limit of a job, then requeued"
     )
-    cluster.add_argument("--gpus", type=int, help="GPUs of a job; its runs share them")
-    cluster.add_argument("--memory", type=float, metavar="GB", help="memory of a job")
+    cluster.add_argument("--gpus", type=number(Count), help="GPUs of a job; its runs share them")
+    cluster.add_argument("--memory", type=number(Positive), metavar="GB", help="memory of a job")
     cluster.add_argument(
-        "--runs-per-job", type=int, default=1, help="runs that share a job; default: 1"
+        "--runs-per-job", type=number(Size), default=1, help="runs that share a job; default: 1"
     )
-    cluster.add_argument("--at-once", type=int, help="jobs of the array that run at a time")
     cluster.add_argument(
-        "--signal-delay", type=int, default=120, metavar="S", help="signal before the limit, in s"
+        "--at-once", type=number(Size), help="jobs of the array that run at a time"
+    )
+    cluster.add_argument(
+        "--signal-delay",
+        type=number(Count),
+        default=120,
+        metavar="S",
+        help="signal before the limit, in s",
     )
     cluster.add_argument(
         "--sbatch",
@@ -97,7 +112,7 @@ def parser() -> argparse.ArgumentParser:
 
 def status_parser() -> argparse.ArgumentParser:
     """The options of ``status``."""
-    p = argparse.ArgumentParser(prog="python -m mppi_zoo.study status")
+    p = argparse.ArgumentParser(prog="python -m mppi_zoo.study status", allow_abbrev=False)
     p.add_argument("folder", type=Path)
     p.add_argument("--trust", action="store_true", help=TRUST)
     p.add_argument("--watch", action="store_true", help="until no run is under way")
@@ -107,7 +122,7 @@ def status_parser() -> argparse.ArgumentParser:
 
 def report_parser() -> argparse.ArgumentParser:
     """The options of ``report``."""
-    p = argparse.ArgumentParser(prog="python -m mppi_zoo.study report")
+    p = argparse.ArgumentParser(prog="python -m mppi_zoo.study report", allow_abbrev=False)
     p.add_argument("folder", type=Path)
     p.add_argument("--out", type=Path, help="folder of the page; default: report/ in the study")
     p.add_argument("--published", type=Path, default=FOLDER, help="published curves to show beside")
@@ -189,7 +204,7 @@ def _seeds(text: str) -> tuple[int, ...]:
         numbers = []
     if not numbers or ("," not in text and numbers[0] < 1):
         raise ValueError(f"--seeds {text}: expected a number of seeds such as 5, or a list 3,5,8")
-    return tuple(numbers) if "," in text else tuple(range(1, numbers[0] + 1))
+    return tuple(numbers) if "," in text else numbered(numbers[0])
 
 
 def _grid(text: str) -> tuple[str, tuple[str, ...]]:

@@ -11,9 +11,23 @@ import yaml
 
 from mppi_zoo.config.paths import shipped_folder
 from mppi_zoo.runs import reader
-from mppi_zoo.study.grid import Study
+from mppi_zoo.study.grid import Study, numbered
 
 STUDY_FILE = "study.yaml"
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that is there twice, of which YAML would take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        mapping = super().construct_mapping(node, deep=deep)
+        if len(mapping) < len(node.value):
+            keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+            twice = sorted({repr(key) for key in keys if keys.count(key) > 1})
+            raise yaml.constructor.ConstructorError(
+                None, None, f"{', '.join(twice)} more than once", node.start_mark
+            )
+        return mapping
 
 
 def find_study(name: str) -> Path:
@@ -48,13 +62,13 @@ def read_study(path: Path) -> Study:
     # a file that the user names may be a link; the one in a study's folder may not lead out of it
     own = path if path.name == STUDY_FILE else path.resolve()
     try:
-        content = yaml.safe_load(reader.read_text(own.parent, own.name))
+        content = yaml.load(reader.read_text(own.parent, own.name), _Loader)
     except (yaml.YAMLError, RecursionError) as error:
         raise ValueError(f"{path} is not readable YAML: {error}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds a {type(content).__name__}, expected keys and values")
     known = [entry.name for entry in fields(Study)]
-    unknown = sorted(set(content) - set(known))
+    unknown = [str(key) if key else repr(key) for key in content if key not in known]
     if unknown:
         raise ValueError(f"{path}: unknown {', '.join(unknown)}; a study has {', '.join(known)}")
     lacking = sorted({"members", "tasks"} - set(content))
@@ -80,20 +94,12 @@ def _value(name: str, value: Any) -> Any:
     if name == "seeds":
         if isinstance(value, bool) or not isinstance(value, int | list):
             raise ValueError(f"seeds = {value!r}: expected a number of seeds or a list of them")
-        if isinstance(value, int):
-            if value < 1:
-                raise ValueError(f"seeds = {value}: expected at least 1")
-            value = range(1, value + 1)
-        return tuple(int(seed) for seed in value)
+        return numbered(value) if isinstance(value, int) else tuple(value)
     if name == "grid":
         if not isinstance(value, Mapping):
             raise ValueError(f"grid = {value!r}: expected parameters and lists of values")
-        return {str(key): tuple(map(gin_text, _listed(values))) for key, values in value.items()}
-    if name in ("steps", "threads"):
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
-            raise ValueError(f"{name} = {value!r}: expected an integer")
-        return value
-    return str(value) if name == "title" else tuple(map(str, _listed(value)))
+        return {key: tuple(map(gin_text, _listed(values))) for key, values in value.items()}
+    return value if name in ("steps", "threads", "title") else tuple(_listed(value))
 
 
 def gin_text(value: Any) -> str:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from mppi_zoo.core.ranges import PositiveInt, Seed, Threads
+from mppi_zoo.core.registration import checked
 
+MOST_RUNS = 100_000
+
+
+@checked
 @dataclass(frozen=True)
 class Study:
     """Members x tasks x grid x seeds.
@@ -29,12 +37,12 @@ class Study:
     members: tuple[str, ...]
     tasks: tuple[str, ...]
     gin: tuple[str, ...] = ()
-    seeds: tuple[int, ...] = (1,)
+    seeds: tuple[Seed, ...] = (1,)
     grid: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     params: tuple[str, ...] = ()
-    steps: int | None = None
+    steps: PositiveInt | None = None
     arguments: tuple[str, ...] = ()
-    threads: int = 1
+    threads: Threads = 1
     title: str = ""
 
     def __post_init__(self) -> None:
@@ -51,8 +59,10 @@ class Study:
             option = argument.split("=")[0]
             if option in TAKEN:
                 raise ValueError(f"arguments: {argument}: {TAKEN[option]}")
-        if self.threads < 1:
-            raise ValueError(f"threads = {self.threads}: expected at least 1")
+        sizes = (self.members, self.tasks, self.seeds, *self.grid.values())
+        runs = math.prod(map(len, sizes))
+        if runs > MOST_RUNS:
+            raise ValueError(f"the study has {runs:,} runs, expected at most {MOST_RUNS:,}")
 
 
 # Options of mppi_zoo.run that a study sets itself.
@@ -67,6 +77,8 @@ TAKEN = {
     "--continue": "a study continues its runs by itself",
     "--eval": "a study trains",
     "--trust": "give it to the command that runs the study",
+    "-h": "see python -m mppi_zoo.run --help",
+    "--help": "see python -m mppi_zoo.run --help",
     "--show": "try the command of one run, which --dry-run prints",
 }
 
@@ -102,6 +114,13 @@ def expand(study: Study, parsed: bool = True) -> list[RunPlan]:
     Raises:
         FileNotFoundError, ValueError: a file, part, parameter or macro does not exist.
     """
+    # here, since it imports torch, which a study's jobs and its status need not wait for
+    from mppi_zoo.cli.arguments import Refusing, parser
+
+    try:
+        options = parser(Refusing).parse_args(study.arguments)
+    except ValueError as error:
+        raise ValueError(f"arguments: {error}") from error
     short = short_names(study.grid)
     points = [
         dict(zip(study.grid, values, strict=True))
@@ -109,7 +128,9 @@ def expand(study: Study, parsed: bool = True) -> list[RunPlan]:
     ]
     steps = {}
     for member, (number, point) in itertools.product(study.members, enumerate(points)):
-        steps[member, number] = _steps(study, member, point) if parsed else study.steps or 0
+        steps[member, number] = (
+            _steps(study, member, point, options.imports or []) if parsed else study.steps or 0
+        )
     runs = []
     order = itertools.product(study.seeds, study.tasks, study.members, enumerate(points))
     for seed, task, member, (number, point) in order:
@@ -127,6 +148,17 @@ def expand(study: Study, parsed: bool = True) -> list[RunPlan]:
     names = [run.name for run in runs]
     _refuse_repetition("runs", names)
     return runs
+
+
+def numbered(count: int) -> tuple[int, ...]:
+    """The seeds 1 to ``count``.
+
+    Raises:
+        ValueError: there are none, or more than a study can have runs.
+    """
+    if not 1 <= count <= MOST_RUNS:
+        raise ValueError(f"seeds = {count}: expected at least 1 and at most {MOST_RUNS:,}")
+    return tuple(range(1, count + 1))
 
 
 def split_values(text: str) -> tuple[str, ...]:
@@ -162,7 +194,7 @@ def split_values(text: str) -> tuple[str, ...]:
     return tuple(values)
 
 
-def _steps(study: Study, member: str, point: Mapping[str, str]) -> int:
+def _steps(study: Study, member: str, point: Mapping[str, str], imports: Sequence[str]) -> int:
     """Agent steps of a run at this point of the grid; parses its configuration, which checks it."""
     # here, since it imports torch, which a study's jobs and its status need not wait for
     from mppi_zoo.config import gin_config as config
@@ -172,12 +204,7 @@ def _steps(study: Study, member: str, point: Mapping[str, str]) -> int:
     config.check_macros(bindings, files)
     if study.steps is not None:
         bindings.append(config.set_macro("steps", study.steps))
-    return config.parse(files, bindings, _imports(study.arguments)).training.steps
-
-
-def _imports(arguments: Sequence[str]) -> list[str]:
-    words = [word for argument in arguments for word in argument.split("=", 1)]
-    return [words[i + 1] for i, word in enumerate(words[:-1]) if word == "--import"]
+    return config.parse(files, bindings, imports).training.steps
 
 
 def _bindings(point: Mapping[str, str]) -> list[str]:
@@ -196,6 +223,6 @@ def _slug(text: str) -> str:
 
 
 def _refuse_repetition(what: str, values: Sequence[object]) -> None:
-    twice = sorted({str(value) for value in values if list(values).count(value) > 1})
+    twice = sorted(str(value) for value, count in Counter(values).items() if count > 1)
     if twice:
         raise ValueError(f"{what}: {', '.join(twice)} more than once; each may be there once")

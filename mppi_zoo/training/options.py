@@ -7,7 +7,7 @@ from typing import Annotated
 
 from annotated_types import Ge, Le
 
-from mppi_zoo.core.ranges import Count, NonNegative, PositiveInt, Size
+from mppi_zoo.core.ranges import Count, Environments, NonNegative, PositiveInt, Size
 from mppi_zoo.core.registration import register
 
 Kept = Annotated[int, Ge(2), Le(1000)]
@@ -39,7 +39,7 @@ class TrainingOptions:
     replay_capacity: PositiveInt = 1_000_000
     updates_per_step: NonNegative = 1.0
     eval_every: Count = 50_000
-    eval_episodes: Size = 10
+    eval_episodes: Environments = 10
     log_every: PositiveInt = 500
     checkpoint_minutes: NonNegative = 5.0
     checkpoints_kept: Kept = 3

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from mppi_zoo.cli import resume
-from mppi_zoo.cli.arguments import overrides, parser, pick_device
+from mppi_zoo.cli.arguments import Refusing, overrides, parser, pick_device
 from mppi_zoo.runs import folder as run_folder
 
 OPTIONS = {"seed": 7, "num_envs": 3, "device": "cpu", "compile": False, "imports": ["my_parts"]}
@@ -40,10 +40,32 @@ def test_the_device_is_the_one_named() -> None:
     assert pick_device(None).type == ("cuda" if torch.cuda.is_available() else "cpu")
 
 
-@pytest.mark.parametrize("name", ["cuda:99", "gpu"])
+@pytest.mark.parametrize("name", ["cuda:99", "gpu", "meta", "cpu:3", ""])
 def test_a_device_that_is_absent_is_named_with_those_found(name: str) -> None:
     with pytest.raises(ValueError, match=rf"--device {name}: not available here .*found: cpu"):
         pick_device(name)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--see", "5"],
+        ["--seed", "-1"],
+        ["--seed", "9" * 30],
+        ["--steps", "0"],
+        ["--steps", "1.5"],
+        ["--num-envs", "100000"],
+    ],
+)
+def test_an_abbreviation_or_a_number_out_of_range_is_no_option(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        parsed(*arguments)
+    assert left.value.code == 2
+    assert "expected an integer in" in capsys.readouterr().err or arguments[0] == "--see"
+    with pytest.raises(ValueError, match="unrecognized|expected an integer in"):
+        parser(Refusing).parse_args(arguments)
 
 
 def test_a_new_run_gets_the_defaults() -> None:

@@ -34,3 +34,17 @@ def test_rendering_of_a_custom_env():
     assert env.render().shape == (4, 4, 3)
     with pytest.raises(ValueError, match="render_mode"):
         envs.make(f"{MODULE}:OddBounds", render=True)
+
+
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [
+        ("os:system", "missing a required argument: 'command'"),
+        ("os:getcwd", "expected a gymnasium.Env"),
+        ("os:sep", "expected a class or function"),
+        (f"{MODULE}:no_such", "no_such"),
+    ],
+)
+def test_what_builds_no_environment_is_refused(task: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        envs.make(task)

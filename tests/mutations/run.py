@@ -256,6 +256,42 @@ MUTATIONS = [
         'norm = nn.utils.clip_grad_norm_(self.params, float("inf"))',
         updates("tdmpc2"),
     ),
+    # --- declared types and ranges
+    Mutation(
+        "a range includes its open end",
+        "core/checks.py",
+        "return value > condition.gt",
+        "return value >= condition.gt",
+        "tests/core/test_checks.py::test_what_fits",
+    ),
+    Mutation(
+        "True counts as a number",
+        "core/checks.py",
+        "if isinstance(value, bool) or not isinstance(value, wanted):",
+        "if not isinstance(value, wanted):",
+        "tests/core/test_checks.py::test_a_number_fits_a_range_exactly_within_it",
+    ),
+    Mutation(
+        "a part does not check its arguments",
+        "core/registration.py",
+        'check(f"{kind.__name__}.{name}", value, hints[name])',
+        "pass",
+        "tests/config/test_declared.py::test_a_part_refuses_what_its_annotation_excludes",
+    ),
+    Mutation(
+        "bindings are not checked when they are read",
+        "config/declared.py",
+        "check(name, described, hint, text or repr(value))",
+        "pass",
+        "tests/config/test_declared.py::test_a_configuration_refuses_what_an_annotation_excludes",
+    ),
+    Mutation(
+        "options may be abbreviated",
+        "cli/arguments.py",
+        "allow_abbrev=False,",
+        "allow_abbrev=True,",
+        "tests/cli/test_arguments.py::test_an_abbreviation_or_a_number_out_of_range_is_no_option",
+    ),
     # --- the policy's objective
     Mutation(
         "policy's Adam with the model's epsilon",

@@ -57,6 +57,25 @@ def test_parameters_with_one_last_name_are_told_apart() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"arguments": ("--see=5",)}, "arguments: unrecognized arguments: --see=5"),
+        ({"arguments": ("--no-such-option",)}, "unrecognized arguments: --no-such-option"),
+        ({"arguments": ("--num-envs", "0")}, r"argument --num-envs: '0': expected an integer in"),
+        ({"grid": {"KLObjective.lam": ("False",)}}, "KLObjective.lam = False: expected a number"),
+        ({"grid": {"": ("1",)}}, "there is no macro ''"),
+        ({"params": ("MPPIPlanner.temperature=-1",)}, "MPPIPlanner.temperature = -1: expected"),
+    ],
+)
+def test_runs_that_would_be_refused_are_refused_before_they_are_listed(
+    changes: dict, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        expand(study(**changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"arguments": ("--help",)}, "--help"),
         ({"members": ()}, "without members"),
         ({"tasks": (TASK, TASK)}, "tasks: toy:point more than once"),
         ({"seeds": (1, 2, 1)}, "seeds: 1 more than once"),

@@ -121,7 +121,7 @@ ERRORS = {
     "unknown part": (["--param", "POMPCAgent.prior=@PlannerPriot"], "PlannerPrior"),
     "dead binding": (["--param", "VCritic.heads=2"], "VCritic.heads"),
     "mistyped macro": (["--param", "latnet_dim=8"], "latent_dim"),
-    "negative lambda": (["--param", "KLObjective.lam=-1.0"], "lam = -1.0"),
+    "negative lambda": (["--param", "KLObjective.lam=-1.0"], "KLObjective.lam = -1.0: expected"),
     "unknown task": (["--task", "dmc:walker-wallk"], "walker-walk"),
     "missing device": (["--device", "cuda:7"], "--device cuda:7"),
     "elites": (["--param", "elites=100"], "elites = 100"),
@@ -132,6 +132,14 @@ ERRORS = {
         "UniformPrior has no Gaussian",
     ),
     "evaluation of nothing": (["--eval"], "--init-from"),
+    "missing package": (["--wandb", "zoo"], "needs the package wandb"),
+    "sizes that are none": (["--param", "latent_dim=0"], "WorldModel.latent_dim = 0"),
+    "checkpoints that are none": (
+        ["--param", "TrainingOptions.checkpoints_kept=2.5"],
+        "checkpoints_kept = 2.5: expected an integer",
+    ),
+    "a part of another kind": (["--param", "POMPCAgent.prior=@Infinite"], "gives Prior, such as"),
+    "a file of another kind": (["--init-from", __file__], "not a checkpoint"),
     "missing import": (["--import", "no_such_module_of_mine"], "no_such_module_of_mine"),
 }
 
