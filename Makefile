@@ -126,6 +126,11 @@ test: venv ## format check, lint, types and all tests
 mutations: venv ## seed single-line faults and check that a named test kills each
 	$(ONE_THREAD) $(PY) tests/mutations/run.py
 
+.PHONY: fuzz
+fuzz: FUZZ_ARGS ?= --inputs 800 --flips 150 --seconds 100
+fuzz: venv ## feed the package faulty inputs, two minutes of them; FUZZ_ARGS= for thousands
+	$(ONE_THREAD) $(PY) tests/system/fuzz.py $(FUZZ_ARGS)
+
 .PHONY: soak
 soak: SOAK_ARGS ?= --kills 14 --steps 200 --eval-every 40
 soak: venv ## kill a short training again and again, and compare it with an undisturbed one

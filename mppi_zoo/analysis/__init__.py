@@ -32,7 +32,8 @@ from mppi_zoo.analysis.published import (
     load_wall_times,
     without_copies,
 )
-from mppi_zoo.analysis.runs import Run, Runs, load_runs
+from mppi_zoo.analysis.run import Run
+from mppi_zoo.analysis.runs import Runs, load_runs
 from mppi_zoo.analysis.schema import MixedError, combine, pick
 
 __all__ = [

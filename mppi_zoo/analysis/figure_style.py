@@ -38,6 +38,7 @@ RC = {
     "grid.linewidth": 0.8,
     "axes.axisbelow": True,
     "lines.linewidth": 2,
+    "text.parse_math": False,  # a $ in a name is a $
     "svg.hashsalt": "mppi_zoo",  # equal figures give equal files
 }
 

@@ -16,6 +16,8 @@ from mppi_zoo.runs.metrics import METRICS_COLUMNS
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 GREY = "#8A8A8A"
 
+MOST_STEPS = 10**12  # agent steps or frames; more are no count of steps
+
 # Split, name in the legend, style of the line, marker.
 SPLITS = (("eval", "planner", "-", "o"), ("eval_policy", "policy", "--", "s"))
 
@@ -29,15 +31,40 @@ def read_metrics(folder: Path) -> pd.DataFrame:
 
     Raises:
         FileNotFoundError: the folder has no ``metrics.csv``.
-        ValueError: the file has other columns.
+        ValueError: the file has other columns, or a cell is no number.
     """
     try:
         rows = reader.read_rows(folder, "metrics.csv", METRICS_COLUMNS)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{error}: give a run folder whose training has begun") from error
-    frame = pd.DataFrame(rows, columns=list(METRICS_COLUMNS))
-    frame = frame.astype({"step": "int64", "value": "float64"})
+    try:
+        frame = numbers(rows, METRICS_COLUMNS)
+    except ValueError as error:
+        raise ValueError(f"{Path(folder) / 'metrics.csv'}: {error}") from error
     return frame.drop_duplicates(["step", "split", "metric"], keep="last")
+
+
+def numbers(rows: list[list[str]], columns: tuple[str, ...]) -> pd.DataFrame:
+    """Rows of a CSV file as a table whose steps are integers and whose values are numbers.
+
+    Raises:
+        ValueError: naming the line whose cell is none.
+    """
+    frame = pd.DataFrame(rows, columns=list(columns))
+    for name, kind in (("step", "int64"), ("value", "float64")):
+        cells: Any = frame[name]
+        converted: Any = pd.to_numeric(cells, errors="coerce")
+        words = cells.str.strip().str.lower()
+        bad = converted.isna() & ~words.isin(["nan", "-nan"])
+        if name == "step":
+            bad |= ~converted.between(0, MOST_STEPS) | (converted % 1 != 0)
+        if bad.any():
+            first = int(bad.to_numpy().argmax())
+            what = "an integer of at least 0" if name == "step" else "a number"
+            cell = cells.iloc[first][:40]
+            raise ValueError(f"line {first + 2} holds {cell!r} as {name}, expected {what}")
+        frame[name] = converted.astype(kind)
+    return frame
 
 
 def plot_learning_curve(run_folders: Sequence[Path], out: Path) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mppi_zoo.analysis import html, schema
@@ -28,7 +28,7 @@ from mppi_zoo.analysis.sections import (
     scores_section,
 )
 from mppi_zoo.runs.atomic import write_text
-from mppi_zoo.runs.outcome import DONE, Attempt, add_debug, conclude
+from mppi_zoo.runs.outcome import DONE, Attempt, add_debug, conclude, describe
 
 
 def parser() -> argparse.ArgumentParser:
@@ -71,15 +71,15 @@ def build(
         found.notes.append(f"no published curves at {published_folder}: shown without them")
     curves = schema.empty() if published is None else published
     sections = [
-        runs_section(found),
-        curves_section(found, curves),
-        published_section(found, curves),
-        aggregates_section(found),
-        scores_section(found),
-        diagnostics_section(found),
-        speed_section(found),
-        configuration_section(found),
-        videos_section(found),
+        _guarded("Runs", lambda: runs_section(found)),
+        _guarded("Learning curves", lambda: curves_section(found, curves)),
+        _guarded("Against published curves", lambda: published_section(found, curves)),
+        _guarded("Aggregates", lambda: aggregates_section(found)),
+        _guarded("Final scores", lambda: scores_section(found)),
+        _guarded("Diagnostics", lambda: diagnostics_section(found)),
+        _guarded("Speed", lambda: speed_section(found)),
+        _guarded("Configurations", lambda: configuration_section(found)),
+        _guarded("Evaluation videos", lambda: videos_section(found)),
     ]
     tasks = sorted({run.record["task"] for run in found.runs})
     labels = list(dict.fromkeys(run.label for run in found.runs))
@@ -91,10 +91,22 @@ def build(
     text = html.page(name, lead, [section for section in sections if section is not None])
     out.mkdir(parents=True, exist_ok=True)
     file = out / "index.html"
-    write_text(file, text)
+    # names may hold what UTF-8 cannot, from JSON or from the file system
+    write_text(file, text.encode("utf-8", "replace").decode())
     for folder, reason in found.skipped.items():
         print(f"skipped {folder}: {reason}", file=sys.stderr)
     return file
+
+
+def _guarded(title: str, make: Callable[[], html.Section | None]) -> html.Section | None:
+    """A section, or in its place why it could not be made: the others do not depend on it."""
+    try:
+        return make()
+    except Exception as error:  # whatever the runs' files hold
+        section = html.Section(title)
+        section.text(f"This section could not be made: {describe(error)}.")
+        print(f"no section {title!r}: {describe(error)}", file=sys.stderr)
+        return section
 
 
 def main(argv: Sequence[str] | None = None) -> int:

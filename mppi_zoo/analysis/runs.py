@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,67 +14,14 @@ from typing import Any
 import pandas as pd
 
 from mppi_zoo.analysis import schema
-from mppi_zoo.analysis.configuration import identity, labels, parse_settings
-from mppi_zoo.analysis.learning_curve import read_metrics
+from mppi_zoo.analysis.configuration import identity, labels
+from mppi_zoo.analysis.run import Run, load_run
 from mppi_zoo.runs import folder as run_folder
-from mppi_zoo.runs import reader
-from mppi_zoo.runs.metrics import TIMING_COLUMNS
+from mppi_zoo.runs.outcome import describe
 
 SOURCE = "mppi_zoo"
 SPLITS = {"eval": "planner", "eval_policy": "policy", "train": "train", "diagnostic": "diagnostic"}
-SUITES = {"dmc": "dmcontrol", "gym": "gym", "toy": "toy", "hb": "humanoidbench"}
-SUITES["hbx"] = SUITES["hb"]  # the original program; a label marks its runs
-DEFAULT_ACTION_REPEAT = {"dmcontrol": 2}
 COMMAND_LINE = ("--num-envs", "--init-from")
-NEEDED = ("member", "task", "seed", "versions")
-
-
-@dataclass
-class Run:
-    """The content of one run folder.
-
-    Attributes:
-        folder: its path.
-        record: its ``run.json``.
-        settings: its ``config.gin``, macros filled in; empty where the file is missing.
-        metrics: its ``metrics.csv``.
-        timing: its ``timing.csv``, empty where missing.
-        label: set by :func:`load_runs`, unique to a configuration.
-    """
-
-    folder: Path
-    record: dict[str, Any]
-    settings: dict[str, str]
-    metrics: pd.DataFrame
-    timing: pd.DataFrame
-    label: str = ""
-
-    @property
-    def place(self) -> tuple[str, str, str]:
-        """(benchmark, robot, task)."""
-        return place(self.record["task"])
-
-    @property
-    def action_repeat(self) -> int:
-        """Frames per agent step."""
-        own = self.settings.get("EnvOptions.action_repeat", "None")
-        return DEFAULT_ACTION_REPEAT.get(self.place[0], 1) if own == "None" else int(own)
-
-    @property
-    def reached(self) -> int:
-        """Agent step of the last evaluation."""
-        return int(self.metrics.loc[self.metrics["split"] == "eval", "step"].max())
-
-    @property
-    def planned(self) -> int | None:
-        """Agent steps that the run was configured for, if known."""
-        steps = self.settings.get("TrainingOptions.steps", self.settings.get("steps"))
-        return int(steps) if steps is not None and steps.isdigit() else None
-
-    @property
-    def finished(self) -> bool:
-        """Whether the last evaluation was made at the end of training."""
-        return self.planned is not None and self.reached >= self.planned
 
 
 @dataclass
@@ -92,83 +38,18 @@ class Runs:
         return schema.combine(*(rows(run) for run in self.runs))
 
 
-def place(task: str) -> tuple[str, str, str]:
-    """(benchmark, robot, task) of a task's name in the zoo, e.g. "dmc:walker-walk".
-
-    A HumanoidBench name is ``hb:<robot>-<task>[-v0]``, or ``hbx:`` for the original program.
-    """
-    suite, _, name = task.partition(":")
-    benchmark = SUITES.get(suite, "custom")
-    if benchmark == "custom":
-        return benchmark, "own", task
-    if benchmark == "gym":
-        return benchmark, "own", name
-    name = name.replace("_", "-").lower()
-    name = name.replace("ball-in-cup-", "cup-")
-    robot, _, rest = name.partition("-")
-    if benchmark == "humanoidbench":
-        return benchmark, robot, rest.removesuffix("-v0")
-    return benchmark, "own", name
-
-
 def find_folders(paths: Sequence[Path]) -> list[Path]:
     """The given folders, where a folder of run folders stands for those inside."""
     found: list[Path] = []
     for path in map(Path, paths):
-        inside = sorted(p.parent for p in path.glob(f"*/{run_folder.RUN_FILE}"))
-        own = (path / run_folder.RUN_FILE).is_file()
-        found += [path] if own or not inside else [p for p in sorted(path.iterdir()) if p.is_dir()]
+        try:
+            inside = sorted(p.parent for p in path.glob(f"*/{run_folder.RUN_FILE}"))
+            own = (path / run_folder.RUN_FILE).is_file()
+            folders = [p for p in sorted(path.iterdir()) if p.is_dir()] if inside else []
+        except OSError:  # it may not be read, which load_run then says
+            own, inside, folders = True, [], []
+        found += [path] if own or not inside else folders
     return list(dict.fromkeys(found))
-
-
-def load_run(folder: Path) -> Run:
-    """One run folder.
-
-    Raises:
-        FileNotFoundError, ValueError: it cannot be used; gives the reason.
-    """
-    record = run_folder.read(folder)
-    missing = [name for name in NEEDED if name not in record]
-    if missing:
-        raise ValueError(
-            f"{run_folder.RUN_FILE} lacks {', '.join(missing)}: was it written by another version?"
-        )
-    _one_version(folder, str(record["versions"].get("mppi_zoo")))
-    settings: dict[str, str] = {}
-    if os.path.lexists(folder / run_folder.CONFIG_FILE):
-        settings = parse_settings(reader.read_text(folder, run_folder.CONFIG_FILE))
-    metrics = read_metrics(folder)
-    evaluated = metrics[(metrics["split"] == "eval") & (metrics["metric"] == "episode_return")]
-    if evaluated.empty:
-        raise ValueError("no evaluation yet: still running, or stopped before the first")
-    return Run(folder, record, settings, metrics, _timing(folder))
-
-
-def _timing(folder: Path) -> pd.DataFrame:
-    """The rows of ``timing.csv``; none where it is missing or has other columns."""
-    if os.path.lexists(folder / "timing.csv"):
-        with reader.open_file(folder, "timing.csv", reader.CSV_LIMIT) as file:
-            timing = pd.read_csv(file)
-        if tuple(timing.columns) == TIMING_COLUMNS:
-            return timing
-    return pd.DataFrame({name: [] for name in TIMING_COLUMNS})
-
-
-def _one_version(folder: Path, begun: str) -> None:
-    """Check that the run was never resumed with another version of the package.
-
-    Raises:
-        ValueError: naming step and versions.
-    """
-    name = run_folder.SESSIONS_FILE
-    there = os.path.lexists(folder / name)
-    for session in reader.read_object_lines(folder, name) if there else []:
-        version = str(session.get("versions", {}).get("mppi_zoo"))
-        if version != begun:
-            raise ValueError(
-                f"begun with mppi_zoo {begun} and resumed at step {session.get('step')} with "
-                f"{version}: its metrics come from two versions"
-            )
 
 
 def load_runs(paths: Sequence[Path]) -> Runs:
@@ -182,10 +63,12 @@ def load_runs(paths: Sequence[Path]) -> Runs:
     for folder in find_folders(paths):
         try:
             run = load_run(folder)
-        except (OSError, ValueError) as error:
-            found.skipped[folder] = str(error)
+            rows(run)  # here, so that a folder that fits no table is told apart
+        except Exception as error:  # a folder may hold anything; the report is of the others
+            found.skipped[folder] = describe(error)
             continue
         found.runs.append(run)
+        found.notes += run.notes
     _label(found)
     _leave_out_repeated_seeds(found)
     for run in found.runs:

@@ -11,7 +11,8 @@ import pandas as pd
 from mppi_zoo.analysis import aggregate, figures, names, over_tasks, schema, statistics
 from mppi_zoo.analysis.html import Section
 from mppi_zoo.analysis.published import SOURCES, without_copies
-from mppi_zoo.analysis.runs import Run, Runs
+from mppi_zoo.analysis.run import Run
+from mppi_zoo.analysis.runs import Runs
 from mppi_zoo.analysis.schema import SERIES, WHERE, MixedError
 
 LAPTOP = {"enc_dim": "128", "mlp_dim": "128", "latent_dim": "64", "samples": "128"}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from mppi_zoo.analysis.runs import Run
+from mppi_zoo.analysis.run import Run
 
 PARTS = ("plan_ms", "update_ms", "reanalysis_ms", "environment_ms", "sample_ms", "replay_ms")
 

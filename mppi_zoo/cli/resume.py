@@ -69,6 +69,7 @@ def settle(args: argparse.Namespace) -> dict[str, Any] | None:
                 f"{args.resume} was written by a version of mppi_zoo that kept no checkpoints: "
                 "start a new run with --init-from this folder"
             )
+        _check(args.resume / run_folder.RUN_FILE, record)
 
     # what the command line gives against what the run has
     for name in FIXED:
@@ -106,6 +107,13 @@ def command(folder: Path, imports: Sequence[str], task: str) -> str:
     modules = [*imports, *filter(None, [trust.task_module(task)])]
     named = "".join(f" --import {module}" for module in dict.fromkeys(modules))
     return f"python -m mppi_zoo.run --resume {folder}{named}"
+
+
+def _check(file: Path, record: dict[str, Any]) -> None:
+    """Refuse a record that lacks what resuming needs."""
+    for name, kind in (("member", str), ("options", dict), ("versions", dict)):
+        if not isinstance(record.get(name), kind):
+            raise ValueError(f"{file} has no usable {name}: restore it")
 
 
 def options(args: argparse.Namespace, device: str) -> dict[str, Any]:

@@ -119,7 +119,8 @@ def log_session(
     with (folder / SESSIONS_FILE).open("a", encoding="utf-8") as file:
         file.write(json.dumps(record) + "\n")
     begun = read(folder)
-    before = {**begun["versions"], "device": begun["device_name"], "commit": begun["git"]}
+    before = {"device": begun.get("device_name"), "commit": begun.get("git")}
+    before |= begun["versions"]
     now = {**record["versions"], "device": record["device_name"], "commit": record["git"]}
     return [f"{k}: {before.get(k)} -> {now[k]}" for k in now if before.get(k) != now[k]]
 

@@ -12,6 +12,7 @@ from typing import Any
 from mppi_zoo.runs import reader
 
 SUBMITTED, STARTED, ENDED = "submitted", "started", "ended"
+OF_AN_END = {"code": int, "steps": int, "again": bool}  # what such an event has too
 
 
 def journal_file(study: Path, run: str) -> Path:
@@ -35,7 +36,29 @@ def note(study: Path, run: str, event: str, **facts: Any) -> None:
 
 
 def read(study: Path, run: str) -> list[dict[str, Any]]:
-    """All events of a run, oldest first."""
-    if not os.path.lexists(journal_file(study, run)):
+    """All events of a run, oldest first.
+
+    Raises:
+        ValueError: an event lacks what its kind has.
+    """
+    path = journal_file(study, run)
+    if not os.path.lexists(path):
         return []
-    return reader.read_object_lines(study, journal_file(Path(), run))
+    events = reader.read_object_lines(study, journal_file(Path(), run))
+    for number, event in enumerate(events, 1):
+        _check(event, f"line {number} of {path}")
+    return events
+
+
+def _check(event: dict[str, Any], where: str) -> None:
+    kind = event.get("event")
+    if kind not in (SUBMITTED, STARTED, ENDED):
+        raise ValueError(f"{where} has event = {str(kind)[:40]!r}: restore or delete the file")
+    needed = {"job": str, **(OF_AN_END if kind == ENDED else {})}
+    for name, wanted in needed.items():
+        value = event.get(name)
+        if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
+            raise ValueError(
+                f"{where} has {name} = {str(value)[:40]!r}, expected {wanted.__name__}: restore or "
+                "delete the file"
+            )

@@ -57,6 +57,7 @@ def read_state(study: Path, run: RunPlan, alive: Callable[[str], bool]) -> RunSt
     state = _state(last, folder, run, alive)
     step, eval_return, speed = _progress(study, Path("runs") / run.name)
     ended = next((event for event in reversed(events) if event["event"] == journal.ENDED), {})
+    tail = ended.get("tail")
     return RunState(
         run,
         state,
@@ -65,7 +66,7 @@ def read_state(study: Path, run: RunPlan, alive: Callable[[str], bool]) -> RunSt
         eval_return,
         sum(event["event"] == journal.STARTED for event in events),
         ended.get("code"),
-        tuple(ended.get("tail", ())) if state == FAILED else (),
+        tuple(map(str, tail)) if state == FAILED and isinstance(tail, list) else (),
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 from support.run_folders import make_run
 
 from mppi_zoo import analysis
-from mppi_zoo.analysis.runs import place
+from mppi_zoo.analysis.run import place
 
 LAPTOP = Path(__file__).resolve().parents[2] / "baselines" / "results" / "laptop"
 

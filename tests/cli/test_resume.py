@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import gin
 import pytest
 from support.agents import MEMBERS
 
-from mppi_zoo.cli.resume import accept
+from mppi_zoo.cli.arguments import parser
+from mppi_zoo.cli.resume import accept, settle
 from mppi_zoo.config.bindings import read_bindings
 from mppi_zoo.config.gin_config import is_default, operative_config, parse
 from mppi_zoo.core.types import EnvSpec
@@ -103,3 +105,11 @@ def has_binding(name: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+@pytest.mark.parametrize("name", ["member", "options", "versions"])
+def test_a_record_that_lacks_what_resuming_needs(tmp_path: Path, name: str) -> None:
+    record = {"member": "a", "options": {}, "versions": {}}
+    (tmp_path / "run.json").write_text(json.dumps({**record, name: 3}))
+    with pytest.raises(ValueError, match=rf"run\.json has no usable {name}: restore it"):
+        settle(parser().parse_args(["--resume", str(tmp_path)]))

@@ -82,3 +82,20 @@ def test_progress_is_read_from_the_tables(tmp_path) -> None:
     )
     state = told(tmp_path, (STARTED, {}))
     assert (state.step, state.eval_return, state.speed) == (50, 12.5, 21.5)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"event": "ended", "job": "local:1", "code": 3}', "has steps = 'None', expected int"),
+        ('{"event": "started", "job": 3}', "has job = '3', expected str"),
+        ('{"event": "over"}', "has event = 'over'"),
+        ("[]", "holds a JSON list"),
+    ],
+)
+def test_a_faulty_journal_is_refused(tmp_path, line: str, message: str) -> None:
+    path = journal.journal_file(tmp_path, "run")
+    path.parent.mkdir()
+    path.write_text(line + "\n")
+    with pytest.raises(ValueError, match=f"line 1 of .*{message}"):
+        journal.read(tmp_path, "run")
