@@ -46,6 +46,10 @@ PAPERS = {
     "pompc_min_norm": "variant of the zoo, after HDPI (ICML 2026)",
     "efficient_tdmpc": "EfficientTDMPC (arXiv 2605.16692) on TD-MPC2",
     "efficient_pompc": "EfficientTDMPC's planner for PO-MPC",
+    "tdmpc2_cem": "variant of the zoo",
+    "tdmpc2_icem": "iCEM (CoRL 2020) for TD-MPC2",
+    "dream_mpc": "Dream-MPC (ICML 2026)",
+    "dream_tdmpc2": "Dream-MPC's planner for TD-MPC2",
 }
 PRIORS = {
     "UniformPrior": "none / uniform",
@@ -73,7 +77,7 @@ PLANNING = {
     "ShrinkingPopulation": "shrinking population",
     "EliteMemory": "kept elites",
     "best_elite": "best elite",
-    "PolicyStart": "starts from the policy",
+    "PolicyMoments": "starts from the policy",
 }
 SOFT = {"SoftValue": "soft"}
 # planners' numbers that the table leaves out

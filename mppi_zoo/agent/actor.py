@@ -35,7 +35,7 @@ class Actor:
     def __init__(self, execution: Execution, num_envs: int, generator: torch.Generator):
         self.execution, self.generator = execution, generator
         agent = execution.agent
-        shape = (agent.planner.horizon, num_envs, agent.spec.action_dim)
+        shape = (agent.planner.warm_rows, num_envs, agent.spec.action_dim)
         self.warm_start = torch.zeros(shape, dtype=agent.dtype, device=agent.device)
 
     def reset(self, mask: np.ndarray | None = None) -> None:
@@ -46,12 +46,20 @@ class Actor:
             begins = transfer.to_device(mask, self.warm_start.device)
             self.warm_start.masked_fill_(begins[:, None], 0.0)
 
-    def act(self, obs: np.ndarray, *, greedy: bool, flag: Tensor | None = None) -> Acted:
+    def act(
+        self,
+        obs: np.ndarray,
+        *,
+        greedy: bool,
+        flag: Tensor | None = None,
+        step: int | None = None,
+    ) -> Acted:
         """Plan for observations [N, O].
 
         Args:
             greedy: without exploration noise.
             flag: 0-d, to be looked at by the caller: it comes to the host with the action.
+            step: agent steps taken so far; None where no training is under way.
 
         Raises:
             FloatingPointError: if an action is not finite.
@@ -59,36 +67,54 @@ class Actor:
         agent = self.execution.agent
         noise = agent.draw_plan_noise(obs.shape[0], self.generator)
         result = self.execution.act(
-            agent.tensor(obs), noise, warm_start=self.warm_start, greedy=greedy
+            agent.tensor(obs),
+            noise,
+            warm_start=self.warm_start,
+            greedy=greedy,
+            step=self._reads(step),
         )
-        self.warm_start = result.mean
+        self.warm_start = result.warm_start
         flags = () if flag is None else (flag,)
         action, mean, std, *told = transfer.to_host(result.action, *result.dist, *flags)
         plan = Gaussian(torch.from_numpy(mean), torch.from_numpy(std))
         return Acted(_finite(action), result, plan, all(bool(value) for value in told))
 
-    def act_running(self, obs: np.ndarray, running: np.ndarray) -> np.ndarray:
+    def _reads(self, step: int | None) -> Tensor | None:
+        """The agent step for a planner that depends on it; others need no copy of it."""
+        agent = self.execution.agent
+        if step is None or not agent.planner.reads_step:
+            return None
+        return torch.tensor(float(step), device=agent.device, dtype=torch.float64)
+
+    def act_running(
+        self, obs: np.ndarray, running: np.ndarray, step: int | None = None
+    ) -> np.ndarray:
         """Greedy actions [N, A] of the environments in ``running`` [N] bool; zeros elsewhere.
 
         Only for these it plans, with the draws that they have where all run.
 
         Args:
             obs: [N, O].
+            step: as in :meth:`act`.
 
         Raises:
             FloatingPointError: if an action is not finite.
         """
         rows = self._rows(running)
         if len(rows) == len(running):
-            return self.act(obs, greedy=True).action
+            return self.act(obs, greedy=True, step=step).action
         agent = self.execution.agent
         states = torch.from_numpy(rows).to(self.warm_start.device)
         noise = agent.draw_plan_noise(len(running), self.generator)
         noise = agent.planner.noise_of_states(noise, states)
         result = self.execution.act(
-            agent.tensor(obs[rows]), noise, warm_start=self.warm_start[:, states], greedy=True
+            agent.tensor(obs[rows]),
+            noise,
+            warm_start=self.warm_start[:, states],
+            greedy=True,
+            step=self._reads(step),
         )
-        self.warm_start = self.warm_start.index_copy(1, states, result.mean)
+        self.warm_start = self.warm_start.index_copy(1, states, result.warm_start)
         action = np.zeros((len(running), agent.spec.action_dim), dtype=np.float32)
         action[rows] = finite_action(result.action)
         return action

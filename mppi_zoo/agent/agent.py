@@ -122,16 +122,23 @@ class POMPCAgent:
         noise: Any,
         warm_start: Tensor | None = None,
         greedy: bool = False,
+        step: Tensor | None = None,
     ) -> PlanResult:
         """Plan with a model from observations [B, O]; see :meth:`Planner.plan`."""
         z = self.world_model.encode(obs)
-        return self.planner.plan(z, model, noise, warm_start=warm_start, greedy=greedy)
+        return self.planner.plan(z, model, noise, warm_start=warm_start, greedy=greedy, step=step)
 
     def act(
-        self, obs: Tensor, noise: Any, *, warm_start: Tensor | None = None, greedy: bool = False
+        self,
+        obs: Tensor,
+        noise: Any,
+        *,
+        warm_start: Tensor | None = None,
+        greedy: bool = False,
+        step: Tensor | None = None,
     ) -> PlanResult:
         """Plan from observations [B, O] with the agent's own model."""
-        return self.plan(self._acting, obs, noise, warm_start, greedy)
+        return self.plan(self._acting, obs, noise, warm_start, greedy, step)
 
     def replan(self, obs: Tensor, noise: Any) -> PlanResult:
         """Re-analysis: plan from stored observations [n, O] (docs/method.md, section 4)."""

@@ -56,10 +56,16 @@ class Execution:
     # --- what runs ---------------------------------------------------------------------------
 
     def act(
-        self, obs: Tensor, noise: Any, *, warm_start: Tensor | None = None, greedy: bool = False
+        self,
+        obs: Tensor,
+        noise: Any,
+        *,
+        warm_start: Tensor | None = None,
+        greedy: bool = False,
+        step: Tensor | None = None,
     ) -> PlanResult:
         """:meth:`POMPCAgent.act`."""
-        return self._planned(self._acting, obs, noise, warm_start, greedy)
+        return self._planned(self._acting, obs, noise, warm_start, greedy, step)
 
     def replan(self, obs: Tensor, noise: Any) -> PlanResult:
         """:meth:`POMPCAgent.replan`."""

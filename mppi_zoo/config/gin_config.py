@@ -31,6 +31,7 @@ from mppi_zoo.core.registration import register
 from mppi_zoo.envs import EnvOptions
 from mppi_zoo.objective import divergence as _divergence  # noqa: F401
 from mppi_zoo.planning import depth_average as _depth_average  # noqa: F401
+from mppi_zoo.planning import gradient as _gradient  # noqa: F401
 from mppi_zoo.planning import mppi as _mppi  # noqa: F401
 from mppi_zoo.training.options import TrainingOptions
 from mppi_zoo.training.reanalysis import NoReanalysis, Reanalysis
@@ -180,25 +181,33 @@ def dead_bindings(within: str = "") -> list[str]:
 
     Args:
         within: only those in this text. With an override that replaces a part, the shipped
-            bindings of the part it replaced are dead, and rightly so.
+            bindings of the part it replaced are dead, and rightly so; those of ``base.gin`` also
+            where a shipped member replaces the part.
     """
-    known_macros = _shipped_macros()
+    known_macros, base = _shipped_macros(), _base_names()
+    parts = {selector for _, selector in gin_config._OPERATIVE_CONFIG}
     dead = []
     for (scope, selector), bindings in gin_config._CONFIG.items():
         used = gin_config._OPERATIVE_CONFIG.get((scope, selector), {})
         short = selector.rsplit(".", 1)[-1]
         for parameter in bindings.keys() - used.keys():
+            name = f"{short}.{parameter}"
             if selector != "gin.macro":
-                dead.append(f"{short}.{parameter}")
+                replaced = name in base and selector not in parts and name not in within
+                dead += [] if replaced else [name]
             elif scope not in known_macros:
                 dead.append(scope)
     return sorted(name for name in dead if not within or name in within)
 
 
-def _shipped_macros() -> set[str]:
+def _base_names() -> set[str]:
+    """What base.gin binds, macros and parameters."""
     lines = (gin_folder() / "base.gin").read_text().splitlines()
-    names = (line.split("=")[0].strip() for line in lines if "=" in line and line[0] not in "# ")
-    return {name for name in names if name.isidentifier()}
+    return {line.split("=")[0].strip() for line in lines if "=" in line and line[0] not in "# "}
+
+
+def _shipped_macros() -> set[str]:
+    return {name for name in _base_names() if name.isidentifier()}
 
 
 def check_macros(params: Sequence[str], files: Sequence[str] = ()) -> None:

@@ -1,9 +1,10 @@
 """Exports a trained agent as programs for plain torch: ``python -m mppi_zoo.export RUN_FOLDER``.
 
 ``policy.pt2``: observations [1, O] -> action [1, A] in [-1, 1].
-``planner.pt2``: observations [1, O] and the last plan [H, 1, A] (zeros at the start of an episode)
--> the action [1, A] without exploration noise, and the plan for the next call. Its random draws
-come from torch's global generator, which ``torch.manual_seed`` seeds.
+``planner.pt2``: observations [1, O] and the last plan [R, 1, A] (zeros at the start of an episode;
+R is H but where the planner keeps more) -> the action [1, A] without exploration noise, and the
+plan for the next call. Its random draws come from torch's global generator, which
+``torch.manual_seed`` seeds.
 
     policy = torch.export.load("policy.pt2").module()
     action = policy(obs)
@@ -57,13 +58,13 @@ class PlannerProgram(nn.Module):
         self.model = execution.planning_model()
 
     def forward(self, obs: Tensor, plan: Tensor) -> tuple[Tensor, Tensor]:
-        """obs [B, O], the last plan [H, B, A] -> (action [B, A], plan [H, B, A])."""
+        """obs [B, O], the last plan [R, B, A] -> (action [B, A], plan [R, B, A])."""
         _refuse_unusable(obs)
         _refuse_unusable(plan)
         noise = self.draw(obs.shape[0], None)
         z = self.encoder(obs)
         result = self.planner.plan(z, self.model, noise, warm_start=plan, greedy=True)
-        return result.action, result.mean
+        return result.action, result.warm_start
 
 
 def _refuse_unusable(numbers: Tensor) -> None:
@@ -92,7 +93,7 @@ def save(execution: Execution, folder: Path, states: int = 1) -> tuple[Path, Pat
         raise ValueError("the agent is compiled; call execution.uncompile() before exporting it")
     agent = execution.agent
     obs = torch.zeros(states, agent.spec.obs_dim, dtype=agent.dtype, device=agent.device)
-    plan = obs.new_zeros(agent.planner.horizon, states, agent.spec.action_dim)
+    plan = obs.new_zeros(agent.planner.warm_rows, states, agent.spec.action_dim)
     folder.mkdir(parents=True, exist_ok=True)
     paths = folder / "policy.pt2", folder / "planner.pt2"
     programs = (PolicyProgram(agent), (obs,)), (PlannerProgram(execution), (obs, plan))

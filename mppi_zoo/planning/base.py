@@ -57,7 +57,13 @@ class PlanResult(NamedTuple):
     action: Tensor  # [B, A] to be executed, in [-1, 1]
     dist: Gaussian  # [B, A] the planner's distribution of the first action, P in docs/method.md
     value: Tensor  # [B] score of the plan
-    mean: Tensor  # [H, B, A] the plan, the next call's warm start
+    mean: Tensor  # [H, B, A] the plan
+    memory: Tensor | None = None  # [R, B, A] the next warm start; None: the plan
+
+    @property
+    def warm_start(self) -> Tensor:
+        """[R, B, A] what the next call starts from."""
+        return self.mean if self.memory is None else self.memory
 
 
 class Planner(abc.ABC):
@@ -68,13 +74,21 @@ class Planner(abc.ABC):
         samples: sequences that are scored together for one state; the number of threads follows
             from it.
         knows_states: whether it has :meth:`noise_of_states`.
+        warm_rows: R, rows of a warm start: the plan's H, then whatever else the planner keeps.
+        reads_step: whether :meth:`plan` depends on the agent step.
         compiled: whether compiled code is in use.
     """
 
     horizon: int
     samples: int = 1
     knows_states: bool = False
+    reads_step: bool = False
     compiled: bool = False
+
+    @property
+    def warm_rows(self) -> int:
+        """R; H where nothing but the plan is kept."""
+        return self.horizon
 
     @abc.abstractmethod
     def draw_noise(
@@ -101,14 +115,16 @@ class Planner(abc.ABC):
         *,
         warm_start: Tensor | None = None,
         greedy: bool = False,
+        step: Tensor | None = None,
     ) -> PlanResult:
         """Plan from latents z [B, Z]; a function of its arguments alone.
 
         Args:
             noise: from :meth:`draw_noise`.
-            warm_start: [H, B, A] the ``mean`` of the previous result; None or zeros at the first
-                step of an episode.
+            warm_start: [R, B, A] the ``warm_start`` of the previous result; None or zeros at the
+                first step of an episode.
             greedy: leave out the exploration noise (evaluation, re-analysis).
+            step: 0-d, agent steps taken so far; None where no training is under way.
         """
 
     def noise_of_states(self, noise: Any, states: Tensor) -> Any:

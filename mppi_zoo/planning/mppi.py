@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,26 +17,26 @@ from mppi_zoo.core.ranges import Count, NonNegative, Positive, PositiveInt, Size
 from mppi_zoo.core.registration import register
 from mppi_zoo.core.types import Gaussian
 from mppi_zoo.planning.base import Planner, PlanningModel, PlanResult
-from mppi_zoo.planning.mppi_noise import (
-    MPPINoise,
-    draw_mppi_noise,
-    noise_of_states,
-    of_iterations,
+from mppi_zoo.planning.candidates import (
+    CandidateNoise,
+    Population,
+    check_sizes,
+    constant_population,
+    white_noise,
 )
+from mppi_zoo.planning.elites import (
+    Choice,
+    EliteMemory,
+    PlanIteration,
+    Report,
+    agreement,
+    draw_by_weight,
+    picked_with_final_std,
+    with_kept,
+)
+from mppi_zoo.planning.mppi_noise import MPPINoise, draw_mppi_noise, noise_of_states, of_iterations
 from mppi_zoo.planning.scoring import ScoreNoise, Scoring, TerminalReturn
-
-
-class PlanIteration(NamedTuple):
-    """What one iteration saw and decided."""
-
-    actions: Tensor  # [H, B, N, A] the candidates
-    value: Tensor  # [B, N] their scores
-    elites: Tensor  # [B, K] int64, best first
-    weights: Tensor  # [B, K] sum to 1
-    mean: Tensor  # [H, B, A] after the iteration
-    std: Tensor  # [H, B, A]
-    elite_value: Tensor  # [B, K]
-    elite_actions: Tensor  # [H, B, K, A]
+from mppi_zoo.planning.start import ShiftedPlan, Start
 
 
 @register
@@ -51,9 +51,16 @@ class MPPIPlanner(Planner):
         samples: N.
         elites: K, at most N.
         policy_samples: P, of the N.
-        temperature: multiplies the score differences in the elites' weights.
-        min_std, max_std: bounds of the sampling distribution's std; it starts at ``max_std``.
+        temperature: multiplies the score differences in the elites' weights; 0 weighs all elites
+            alike, which is the cross-entropy method (CEM).
+        min_std, max_std: bounds of the sampling distribution's std.
         scoring: how candidates are scored; None: :class:`TerminalReturn`.
+        start: where the sampling distribution starts; None: :class:`ShiftedPlan`.
+        candidate_noise: colours the candidates' draws.
+        population: (iteration, N, K) -> candidates of that iteration, at most N.
+        memory: which elites join the next candidates; None: none do.
+        choice: which elite is executed.
+        report: the distribution of the first action that the plan reports.
         cached_numbers: on a CPU a batch is planned in pieces of as many states (one at least) as
             have at most so many numbers in their sequences' latents, to stay in the cache.
 
@@ -73,27 +80,33 @@ class MPPIPlanner(Planner):
         elites: Size = 64,
         policy_samples: SizeOrNone = 24,
         temperature: NonNegative = 0.5,
-        min_std: Positive = 0.05,
+        min_std: NonNegative = 0.05,
         max_std: Positive = 2.0,
         scoring: Scoring | None = None,
+        start: Start | None = None,
+        candidate_noise: CandidateNoise = white_noise,
+        population: Population = constant_population,
+        memory: EliteMemory | None = None,
+        choice: Choice = draw_by_weight,
+        report: Report = picked_with_final_std,
         cached_numbers: PositiveInt = 2**19,
     ):
-        if elites > samples:
-            raise ValueError(f"MPPIPlanner: elites = {elites}, expected 1 .. samples = {samples}")
-        if policy_samples >= samples:
-            raise ValueError(
-                f"MPPIPlanner: policy_samples = {policy_samples}, expected 0 .. samples - 1 = "
-                f"{samples - 1}"
-            )
-        if min_std > max_std:
-            raise ValueError(f"MPPIPlanner: expected 0 < min_std {min_std} <= max_std {max_std}")
         self.horizon, self.samples, self.elites = horizon, samples, elites
         self.policy_samples, self.temperature = policy_samples, temperature
         self.min_std, self.max_std = min_std, max_std
         self.base_iterations, self.wide_action_dim = iterations, wide_action_dim
         self.wide_extra, self.cached_numbers = wide_extra, cached_numbers
-        self.scoring = scoring or TerminalReturn()
+        self.scoring, self.start = scoring or TerminalReturn(), start or ShiftedPlan()
+        self.candidate_noise, self.population = candidate_noise, population
+        self.memory, self.choice, self.report = memory or EliteMemory(), choice, report
+        self.reads_step = self.start.reads_step
+        check_sizes(self)
         self.uncompile()
+
+    @property
+    def warm_rows(self) -> int:
+        """The plan's H, and H for each elite that is carried over."""
+        return self.horizon * (1 + self.memory.carried(self.elites))
 
     def compile(self) -> None:
         """Compile the two functions that a plan consists of; the loop around them stays."""
@@ -119,7 +132,7 @@ class MPPIPlanner(Planner):
         dtype: torch.dtype = torch.float32,
     ) -> MPPINoise:
         """Every draw of one plan for ``batch`` states; from torch's own generator where None."""
-        return draw_mppi_noise(
+        noise = draw_mppi_noise(
             horizon=self.horizon,
             batch=batch,
             samples=self.samples,
@@ -132,6 +145,7 @@ class MPPIPlanner(Planner):
             generator=generator,
             dtype=dtype,
         )
+        return noise._replace(candidates=self.candidate_noise(noise.candidates))
 
     def iterate(
         self,
@@ -141,6 +155,7 @@ class MPPIPlanner(Planner):
         proposed: Any,
         mean: Tensor,
         std: Tensor,
+        kept: Tensor | None,
         draws: tuple[Tensor, ScoreNoise],
     ) -> PlanIteration:
         """Draw candidates, score them, move the sampling distribution to the elites.
@@ -148,11 +163,13 @@ class MPPIPlanner(Planner):
         Args:
             z: [B, 1, Z]; mean, std: [H, B, A].
             proposals, proposed: what :meth:`Scoring.propose` returned.
-            draws: candidates [H, B, N-P, A] of this iteration, and of their scores.
+            kept: [H, B, k, A] elites of the iteration before; None: none are kept.
+            draws: candidates [H, B, n, A] of this iteration, and of their scores.
         """
-        # candidates: the policy's proposals and draws around the mean
+        # candidates: the policy's proposals, draws around the mean, kept elites
         epsilon, score_noise = draws
         drawn = torch.addcmul(mean.unsqueeze(2), std.unsqueeze(2), epsilon).clamp_(-1, 1)
+        drawn = drawn if kept is None else with_kept(drawn, kept)
         actions = torch.cat([proposals, drawn], 2)
         value = self.scoring.score(model, z, drawn, proposed, score_noise)
         # elites and their weights
@@ -178,57 +195,41 @@ class MPPIPlanner(Planner):
         *,
         warm_start: Tensor | None = None,
         greedy: bool = False,
+        step: Tensor | None = None,
         on_iteration: Callable[[PlanIteration], None] | None = None,
     ) -> PlanResult:
         """Plan from latents z [B, Z].
 
         Args:
-            noise: every draw, from :meth:`draw_noise`.
-            warm_start: [H, B, A] the ``mean`` of the previous result; None or zeros at the first
-                step of an episode.
-            greedy: leave out the exploration noise (evaluation, re-analysis).
             on_iteration: called with each :class:`PlanIteration`; a plan that is watched is not
-                cut into pieces.
+                cut into pieces. The others: :meth:`Planner.plan`.
         """
         batch, action_dim = z.shape[0], noise.action.shape[-1]
-        # warm start: the previous plan, shifted by a step
-        start = z.new_zeros(self.horizon, batch, action_dim)
-        if warm_start is not None:
-            start[:-1] = warm_start[1:]
+        if warm_start is None:
+            warm_start = z.new_zeros(self.warm_rows, batch, action_dim)
         # optimise the plans, piece by piece
         if batch == 1 or on_iteration is not None or z.device.type != "cpu":
-            result = self._plan_piece(z, model, noise, start, on_iteration)
+            result = self._plan_piece(z, model, noise, warm_start, greedy, step, on_iteration)
         else:
-            pieces = [
-                self._plan_piece(z[rows], model, self.noise_of_states(noise, rows), start[:, rows])
-                for rows in self._pieces(*z.shape)
-            ]
+            pieces = []
+            for rows in self._pieces(*z.shape):
+                part = z[rows], model, self.noise_of_states(noise, rows), warm_start[:, rows]
+                pieces.append(self._plan_piece(*part, greedy, step))
             parts = zip(*pieces, strict=True)
             result = [torch.cat(part, -2).narrow(-2, 0, batch) for part in parts]
-        picked, std, value, mean = result
+        picked, std, dist_mean, dist_std, value, rows = result
         # act: the picked elite's first action, with exploration noise unless greedy
         action = picked if greedy else (picked + std * noise.action).clamp(-1, 1)
-        return PlanResult(action, Gaussian(picked, std), value.squeeze(-1), mean)
+        dist = Gaussian(dist_mean, dist_std)
+        return PlanResult(action, dist, value.squeeze(-1), rows[: self.horizon], rows)
 
     def examine(
         self, z: Tensor, model: PlanningModel, noise: MPPINoise
     ) -> tuple[PlanResult, dict[str, Tensor]]:
-        """A greedy plan from z [B, Z], and what its last elites have in common.
-
-        ``elite_agreement`` is 1 - the weighted variance of the elites' first actions,
-        ``elite_policy_share`` the weight of the policy's proposals among the elites.
-        """
+        """A greedy plan from z [B, Z], and what its last elites have in common."""
         last: deque[PlanIteration] = deque(maxlen=1)  # the candidates of all would be large
         result = self.plan(z, model, noise, greedy=True, on_iteration=last.append)
-        iteration = last[0]
-        first, weights = iteration.elite_actions[0], iteration.weights.unsqueeze(-1)
-        mean = (weights * first).sum(1, keepdim=True)
-        variance = (weights * (first - mean).square()).sum(1)
-        proposed = iteration.elites < self.policy_samples
-        return result, {
-            "elite_agreement": 1 - variance.mean(),
-            "elite_policy_share": (iteration.weights * proposed).sum(1).mean(),
-        }
+        return result, agreement(last[0], self.policy_samples)
 
     def noise_of_states(self, noise: MPPINoise, states: Tensor) -> MPPINoise:
         """The draws of some of the states, numbered in ``states`` [b] int64."""
@@ -264,24 +265,32 @@ class MPPIPlanner(Planner):
         z: Tensor,
         model: PlanningModel,
         noise: MPPINoise,
-        mean: Tensor,
+        warm_start: Tensor,
+        greedy: bool,
+        step: Tensor | None,
         on_iteration: Callable[[PlanIteration], None] | None = None,
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Picked action [b, A], std [b, A], value [b, 1] and plan [H, b, A] of a piece."""
+    ) -> tuple[Tensor, ...]:
+        """Picked action, std, the report's mean, std [b, A], value [b, 1], warm start [R, b, A]."""
         # sample policy trajectories, once for all iterations
-        std = torch.full_like(mean, self.max_std)
         z = z.unsqueeze(1)
         propose, iterate = self._propose, self._iterate
         if on_iteration is not None or not self._is_compiled_for(z):
             propose, iterate = self.scoring.propose, self.iterate
         proposals, proposed = propose(model, z, noise.policy)
+        # where the sampling distribution starts, and the elites of the last step
+        bounds, previous = (self.min_std, self.max_std), warm_start[: self.horizon]
+        mean, std = self.start(previous, proposals, bounds, step)
+        kept = self.memory.recall(warm_start, self.elites, mean, std, noise.candidates[0, -1])
         # iterate
-        for draws in of_iterations(noise):
-            last = iterate(model, z, proposals, proposed, mean, std, draws)
+        sizes = [self.population(j, self.samples, self.elites) for j in range(len(noise.heads))]
+        for draws in of_iterations(noise, sizes):
+            last = iterate(model, z, proposals, proposed, mean, std, kept, draws)
             mean, std = last.mean, last.std
+            kept = self.memory.keep(last)
             if on_iteration is not None:
                 on_iteration(last)
-        # pick an elite by its weight (Gumbel-max)
-        pick = (torch.log(last.weights) - torch.log(noise.pick)).argmax(1, keepdim=True)
+        # pick an elite, and report
+        pick = self.choice(last, noise.pick, greedy)
         first = last.elite_actions[0].take_along_dim(pick.unsqueeze(-1), 1).squeeze(1)
-        return first, std[0], last.elite_value.gather(1, pick), mean
+        dist, value = self.report(last, first), last.elite_value.gather(1, pick)
+        return first, std[0], dist.mean, dist.std, value, self.memory.rows(mean, last)

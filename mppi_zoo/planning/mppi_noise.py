@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -63,11 +63,18 @@ def draw_mppi_noise(
     )
 
 
-def of_iterations(noise: MPPINoise) -> Iterator[tuple[Tensor, ScoreNoise]]:
-    """For each iteration the draws of its candidates [H, B, N-P, A] and of their scores."""
-    for number, candidates in enumerate(noise.candidates):
-        along = None if noise.along is None else noise.along[number]
-        yield candidates, ScoreNoise(noise.terminal[number], noise.heads[number], along)
+def of_iterations(noise: MPPINoise, sizes: Sequence[int]) -> Iterator[tuple[Tensor, ScoreNoise]]:
+    """For each iteration the draws of its candidates [H, B, n, A] and of their scores.
+
+    Args:
+        sizes: candidates of each iteration, the policy's included; the first draws are used.
+    """
+    proposals = noise.policy.shape[2]
+    for number, size in enumerate(sizes):
+        along = None if noise.along is None else noise.along[number, :, :size]
+        terminal = noise.terminal[number, :, :size]
+        score = ScoreNoise(terminal, noise.heads[number], along)
+        yield noise.candidates[number, :, :, : size - proposals], score
 
 
 def noise_of_states(noise: MPPINoise, states: Tensor) -> MPPINoise:

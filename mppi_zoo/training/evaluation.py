@@ -138,7 +138,7 @@ class Evaluator:
         actor = Actor(execution, self.envs.num_envs, generator)
         return run_episodes(
             self.envs,
-            actor.act_running,
+            lambda obs, running: actor.act_running(obs, running, step=step),
             film=film,
             each_step=self.each_step,
         )

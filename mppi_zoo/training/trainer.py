@@ -166,7 +166,9 @@ class Trainer:
         """Plan for every environment, and check the last updates in the same transfer."""
         assert self.obs is not None
         try:
-            acted = self.actor.act(self.obs, greedy=False, flag=self.health.finite_flag())
+            acted = self.actor.act(
+                self.obs, greedy=False, flag=self.health.finite_flag(), step=self.state.step
+            )
         except FloatingPointError:
             # an update or parameters that are not finite explain more than the action does
             self.health.check()

@@ -80,7 +80,7 @@ def test_all_that_gin_reports_without_a_binding_is_a_default(member: str) -> Non
     bound, unbound = set(), set()
     for name in bindings:
         (bound if has_binding(name) else unbound).add(name)
-    assert "MPPIPlanner.max_std" in unbound and "MPPIPlanner.samples" in bound
+    assert "POMPCAgent.seed" in unbound and "POMPCAgent.planner" in bound
     assert [name for name in unbound if not is_default(name, bindings[name])] == []
 
 

@@ -143,7 +143,7 @@ def refusal(build: Callable[[], Any]) -> str:
         ("KLObjective.divergence=@AnalyticKL", r"= @AnalyticKL: .* such as @AnalyticKL\(\)"),
         ("KLObjective.entropy=@reverse_kl", "KLObjective.entropy = @reverse_kl: .*scaled_entropy"),
         ("AnalyticKL.reduce=@textbook_log_prob", "AnalyticKL.reduce = @textbook_log_prob"),
-        ("POMPCAgent.planner=@MPPIPlanner", r"expected a Planner, such as @MPPIPlanner\(\)"),
+        ("POMPCAgent.planner=@MPPIPlanner", r"expected a Planner, such as .*@MPPIPlanner\(\)"),
         ("ModelLoss.terms=[@UnitWeights()]", "a list of which each is a LossTerm"),
         ("ModelLoss.weights={'a': 'b'}", "ModelLoss.weights = {'a': 'b'}: expected a mapping"),
         ("KLObjective.lam=@Linear()", r"@Linear\(\) lacks Linear.start, Linear.end, Linear.steps"),

@@ -12,6 +12,7 @@ from mppi_zoo.core.types import EnvSpec, NetworkSizes
 from mppi_zoo.networks.critic import QCritic
 from mppi_zoo.networks.policy import SquashedGaussian
 from mppi_zoo.networks.world_model import WorldModel
+from mppi_zoo.planning.gradient import GradientPlanner
 from mppi_zoo.planning.mppi import MPPIPlanner
 
 SPEC = EnvSpec(24, 6, 500)
@@ -50,7 +51,10 @@ def test_bmpc_has_two_heads_of_state_values() -> None:
 def test_plan_and_update_at_the_published_size(member: str) -> None:
     agent = build(member, SPEC, small=False, dtype=torch.float32)
     planner = agent.planner
-    assert isinstance(planner, MPPIPlanner) and (planner.samples, planner.elites) == (512, 64)
+    if isinstance(planner, MPPIPlanner):
+        assert (planner.samples, planner.elites) == (512, 64)
+    else:
+        assert isinstance(planner, GradientPlanner) and planner.sequences == 5
     generator = torch.Generator().manual_seed(0)
     batch = random_batch(SPEC, batch=256, dtype=torch.float32)
     figures = update(agent, batch, agent.draw_update_noise(batch, generator))

@@ -465,8 +465,9 @@ def test_wide_actions_get_two_more_iterations(action_dim: int, expected: int) ->
         ({"elites": 25}, "expected 1 .. samples = 24"),
         ({"policy_samples": -1}, "policy_samples = -1"),
         ({"policy_samples": 24}, "expected 0 .. samples - 1 = 23"),
-        ({"min_std": 0.0}, "MPPIPlanner.min_std = 0.0: expected a number above 0"),
-        ({"min_std": 3.0}, "min_std 3.0 <= max_std 2.0"),
+        ({"min_std": -0.1}, "MPPIPlanner.min_std = -0.1: expected a number of at least 0"),
+        ({"min_std": 3.0}, "min_std 3.0 is above max_std 2.0"),
+        ({"max_std": 0.0}, "MPPIPlanner.max_std = 0.0"),
     ],
 )
 def test_sizes_that_do_not_fit(sizes: dict[str, float], message: str) -> None:

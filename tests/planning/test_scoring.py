@@ -57,7 +57,7 @@ def by_hand(values: list[Tensor], product: bool) -> Tensor:
 
 
 @pytest.mark.parametrize("measure", MEASURES)
-@given(seed=seeds, horizon=st.integers(1, 4), coefficient=st.floats(-1.0, 1.0))
+@given(seed=seeds, horizon=st.integers(1, 4), coefficient=st.floats(0.0, 1.0))
 def test_scores_with_uncertainty(measure: str, seed: int, horizon: int, coefficient: float) -> None:
     scoring = CautiousReturn(coefficient, MEASURES[measure])
     mppi = planner(horizon=horizon, iterations=2, scoring=scoring)
@@ -86,19 +86,20 @@ def test_scores_with_uncertainty(measure: str, seed: int, horizon: int, coeffici
 def test_uncertainty_moves_the_plan() -> None:
     """Without reward, and with heads that agree left of 0 alone, a cautious plan goes left."""
 
-    def heads(z: Tensor, noise: Tensor) -> Tensor:
-        right = z[..., 0].clamp_min(0)
-        return torch.stack([right, -right])
-
     def step(z: Tensor, action: Tensor) -> Step:
         plain = wavy_step(z, action)
         return plain._replace(reward=torch.zeros_like(plain.reward))
 
-    model = PlanningModel(step, no_value, tanh_policy, heads)
-    z = torch.zeros(3, 2, dtype=torch.float64)
+    def first(unsure: float) -> Tensor:
+        """The first action where the heads disagree on that side."""
 
-    def first(coefficient: float) -> Tensor:
-        mppi = planner(samples=64, temperature=5.0, scoring=CautiousReturn(coefficient, spread))
+        def heads(z: Tensor, noise: Tensor) -> Tensor:
+            far = (unsure * z[..., 0]).clamp_min(0)
+            return torch.stack([far, -far])
+
+        model = PlanningModel(step, no_value, tanh_policy, heads)
+        mppi = planner(samples=64, temperature=5.0, scoring=CautiousReturn(1.0, spread))
+        z = torch.zeros(3, 2, dtype=torch.float64)
         return run(mppi, model, z, draws(mppi, 0))[0].mean[0, :, 0]
 
     assert (first(1.0) < -0.1).all() and (first(-1.0) > 0.1).all()

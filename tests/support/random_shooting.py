@@ -55,6 +55,7 @@ class RandomShooting(Planner):
         *,
         warm_start: Tensor | None = None,
         greedy: bool = False,
+        step: Tensor | None = None,
     ) -> PlanResult:
         actions = noise.candidates
         last, total, discount = discounted_rollout(
