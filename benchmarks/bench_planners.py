@@ -73,9 +73,7 @@ def main() -> None:
     print(f"{args.scale}, {args.threads} thread(s), {'compiled' if args.compile else 'eager'}")
     for name, times in taken.items():
         best = min(times)
-        print(
-            f"{name:20} {1e3 * best:8.2f} ms   {best / first:7.3f} of the first, {first / best:6.1f} x"
-        )
+        print(f"{name:20} {1e3 * best:8.2f} ms, the first {first / best:6.2f} times as long")
 
 
 if __name__ == "__main__":
