@@ -1160,7 +1160,7 @@ def outcome(result: Result) -> str:
     """A fault counts as noticed where an expectation failed, not where the program broke."""
     if result.code == 0:
         return "SURVIVED"
-    failed = result.code == 1 and re.search(r"AssertionError|assert ", result.output)
+    failed = result.code == 1 and re.search(r"AssertionError|assert |DID NOT RAISE", result.output)
     return "killed" if failed else "BROKEN"
 
 
