@@ -42,6 +42,9 @@ PAPERS = {
     "tdmpc2_cautious": "TD-MPC2's branch on uncertainty",
     "pompc_soft_replay": "PO-MPC (ICML 2026), soft value",
     "pompc_soft_adaptive": "PO-MPC (ICML 2026), soft value",
+    "pompc_author": "PO-MPC (ICML 2026), its author's programs",
+    "tdmpc2_constrained": "Newt's planner (arXiv 2511.19584) for TD-MPC2",
+    "newt_single": "Newt (arXiv 2511.19584) on one task",
     "tdmpbc": "TDMPBC (arXiv 2502.17322)",
     "pompc_min_norm": "variant of the zoo, after HDPI (ICML 2026)",
     "efficient_tdmpc": "EfficientTDMPC (arXiv 2605.16692) on TD-MPC2",
@@ -77,6 +80,8 @@ PLANNING = {
     "ShrinkingPopulation": "shrinking population",
     "EliteMemory": "kept elites",
     "best_elite": "best elite",
+    "best_elite_when_greedy": "best elite in evaluation",
+    "best_with_spread": "reports the best elite and the spread about it",
     "PolicyMoments": "starts from the policy",
 }
 SOFT = {"SoftValue": "soft"}
@@ -123,6 +128,8 @@ def _lam() -> str:
         return "∞"
     if kind == "KLBudget":
         return f"adapted: KL held at {_bound('KLBudget.target')}"
+    if kind == "Phases":
+        return f"{_bound('Phases.training'):g}; {_bound('Phases.pretraining'):g} in pretraining"
     if kind != "ActionScaled":
         return _words(kind, {})
     scale, medium = _bound("ActionScaled.scale"), _bound("ActionScaled.medium_scale")
@@ -152,10 +159,11 @@ def _planner(agent: POMPCAgent) -> str:
             found += [_setting(name, value) for name, value in own.items()]
     heads = agent.world_model.dynamics.heads
     if heads > 1:
-        every = _name("POMPCAgent.view") != "mean_view"
+        every = _name("POMPCAgent.view") not in ("mean_view", "all_critics_view")
         found.append(f"{'all of' if every else 'one each of'} {heads} dynamics heads")
     views = {_part("POMPCAgent.view"): "", _part("POMPCAgent.replan_view"): " in re-analysis"}
     found += [f"minus disagreement{where}" for v, where in views.items() if "pessimistic" in v]
+    found += ["value of all critic heads"] if _part("POMPCAgent.view") == "all_critics_view" else []
     return ", ".join(word for word in found if word)
 
 

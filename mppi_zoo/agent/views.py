@@ -126,6 +126,26 @@ def pessimistic_view(
 
 
 @register
+def all_critics_view(
+    networks: Networks, proposal_bounds: LogStdBounds | None, view: View = mean_view
+) -> PlanningModel:
+    """Another view, but the terminal value is the mean over all critic heads, not over two.
+
+    Source: the programs of PO-MPC's author (docs/method.md, section 8.5).
+
+    Args:
+        view: the other view.
+    """
+    model, critic, policy = networks
+
+    def value(z: Tensor, noise: Tensor, heads: Tensor) -> Tensor:
+        at = CriticQuery(z, lambda: policy.act(z, noise), model)
+        return critic.state_values(at).mean(0)
+
+    return view(networks, proposal_bounds)._replace(value=value)
+
+
+@register
 class SamePrecision:
     """The planner computes with the numbers that are trained."""
 

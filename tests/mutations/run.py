@@ -108,6 +108,13 @@ MUTATIONS = [
         f"{DEPTHS}::test_re_analysis_alone_is_pessimistic",
     ),
     Mutation(
+        "the mean over all critic heads leaves one out",
+        "agent/views.py",
+        "critic.state_values(at).mean(0)",
+        "critic.state_values(at)[1:].mean(0)",
+        "tests/agent/test_views.py::test_all_critics_count_alike",
+    ),
+    Mutation(
         "acting is as pessimistic as re-analysis",
         "agent/agent.py",
         "self.view: View = view\n",

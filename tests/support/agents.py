@@ -48,6 +48,9 @@ MEMBERS = (
     "efficient_tdmpc",
     "efficient_pompc",
     "tdmpbc",
+    "pompc_author",
+    "tdmpc2_constrained",
+    "newt_single",
 )
 
 SMALL = (
