@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mppi_zoo.agent.agent import POMPCAgent
 from mppi_zoo.agent.views import BFloat16Hidden, Networks, SamePrecision
+from mppi_zoo.compute.compilation import compiled
 from mppi_zoo.compute.cuda_graphs import Recorded, Recorder
 from mppi_zoo.compute.precision import Float32Matmul, TF32Matmul
 from mppi_zoo.core.registration import register
@@ -110,8 +111,8 @@ class Execution:
         The first calls take about a minute; values change in the last digits only.
         """
         model_loss, policy_loss = self._eager
-        self.agent.model_loss = torch.compile(model_loss.__call__, dynamic=False)  # pyright: ignore
-        self.agent.policy_loss = torch.compile(policy_loss, dynamic=False)
+        self.agent.model_loss = compiled(model_loss.__call__)
+        self.agent.policy_loss = compiled(policy_loss)
         self.agent.planner.compile()
         self.compiled = True
         self.forget_graphs()

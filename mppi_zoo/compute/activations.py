@@ -58,12 +58,43 @@ class _Mish(torch.autograd.Function):
         return slope.add_(q).div_(d).mul_(grads[0])
 
 
+def _mish_terms(x: Tensor) -> tuple[Tensor, Tensor]:
+    n = torch.exp(x.clamp(max=20.0))  # mish(x) is x from there on
+    return n, n * (n + 2)
+
+
+def _compiled_mish(x: Tensor) -> Tensor:
+    _, t = _mish_terms(x)
+    return x * (t / (t + 2))
+
+
+class _CompiledMish(torch.autograd.Function):
+    """x t/(t + 2) with t = n (n + 2), n = e^x: in one fused kernel divisions are what costs, and
+    here forward and backward have one each."""
+
+    @staticmethod
+    def forward(x: Tensor) -> Tensor:
+        return _compiled_mish(x)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        n, t = _mish_terms(x)
+        r = 1 / (t + 2)
+        # d/dx [x t/(t + 2)] = t/(t + 2) + 2 x t'/(t + 2)^2 with t' = 2 n (n + 1), and 1 above 20
+        bend = torch.where(x < 20, x * (4 * r * (n * (n + 1) * r)), 0.0)
+        return grads[0] * (t * r + bend)
+
+
 def mish(x: Tensor) -> Tensor:
     """Mish, elementwise; equals ``torch.nn.functional.mish`` over all floats."""
     if _fused():
-        s = torch.sigmoid(x)  # one fused kernel, differentiated by the compiler
-        q = s * (2 - s)
-        return x * (q / (2 - q))
+        learns = torch.is_grad_enabled() and x.requires_grad
+        return _CompiledMish.apply(x) if learns else _compiled_mish(x)  # pyright: ignore
     if not (torch.is_grad_enabled() and x.requires_grad):
         return _mish(x)  # without the cost of an autograd function, which rivals the arithmetic
     return _Mish.apply(x)  # pyright: ignore[reportReturnType]

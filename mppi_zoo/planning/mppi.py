@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mppi_zoo.compute.compilation import compiled
 from mppi_zoo.core.ranges import Count, NonNegative, Positive, PositiveInt, Size, SizeOrNone
 from mppi_zoo.core.registration import register
 from mppi_zoo.core.types import Gaussian
@@ -110,8 +111,8 @@ class MPPIPlanner(Planner):
 
     def compile(self) -> None:
         """Compile the two functions that a plan consists of; the loop around them stays."""
-        self._propose = torch.compile(self.scoring.propose, dynamic=False)
-        self._iterate = torch.compile(self.iterate, dynamic=False)
+        self._propose = compiled(self.scoring.propose)
+        self._iterate = compiled(self.iterate)
         self.compiled = True
 
     def uncompile(self) -> None:

@@ -9,9 +9,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mppi_zoo.compute import activations
 from mppi_zoo.compute.activations import group_softmax, mish
 
 DTYPES = [torch.float32, torch.float64]
+
+
+@pytest.fixture(params=["eager", "compiled"])
+def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mish as eager code computes it, and as it is handed to the compiler."""
+    if request.param == "compiled":
+        monkeypatch.setattr(activations, "_fused", lambda: True)
 
 
 def every_magnitude(dtype: torch.dtype, top: float) -> Tensor:
@@ -32,6 +40,7 @@ def close(ours: Tensor, expected: Tensor, slack: float = 8.0, floor: float = 8.0
     )
 
 
+@pytest.mark.usefixtures("form")
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_mish_over_all_floats(dtype: torch.dtype) -> None:
     x = every_magnitude(dtype, torch.finfo(dtype).max / 2)
@@ -52,6 +61,7 @@ def mish_gradients(x: Tensor) -> tuple[Tensor, Tensor]:
     return ours, expected.to(x.dtype)
 
 
+@pytest.mark.usefixtures("form")
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_mish_gradient(dtype: torch.dtype) -> None:
     ours, expected = mish_gradients(every_magnitude(dtype, 100.0))
@@ -60,6 +70,7 @@ def test_mish_gradient(dtype: torch.dtype) -> None:
     torch.testing.assert_close(ours, expected, rtol=16 * eps, atol=16 * eps)
 
 
+@pytest.mark.usefixtures("form")
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_mish_gradient_over_all_floats(dtype: torch.dtype) -> None:
     ours, expected = mish_gradients(every_magnitude(dtype, torch.finfo(dtype).max / 2))
@@ -67,6 +78,7 @@ def test_mish_gradient_over_all_floats(dtype: torch.dtype) -> None:
     torch.testing.assert_close(ours, expected, rtol=16 * eps, atol=16 * eps)
 
 
+@pytest.mark.usefixtures("form")
 def test_mish_gradcheck() -> None:
     x = torch.linspace(-30, 30, 61, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(mish, (x,))

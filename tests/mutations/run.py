@@ -744,6 +744,28 @@ MUTATIONS = [
         "state.value.min(1, keepdim=True)",
         "tests/planning/test_gradient.py::test_without_steps_it_is_the_best_rollout",
     ),
+    # --- compiled
+    Mutation(
+        "compiled code runs another agent's layers",
+        "compute/compilation.py",
+        "isolate_recompiles=True",
+        "isolate_recompiles=False",
+        "tests/compute/test_compilation.py::test_each_function_runs_its_own_network",
+    ),
+    Mutation(
+        "compiled code reads weights of another dtype",
+        "compute/compilation.py",
+        'entry.guard_type == "TENSOR_MATCH"',
+        "False",
+        "tests/compute/test_compilation.py::test_another_shape_or_dtype_is_compiled_anew",
+    ),
+    Mutation(
+        "compiled Mish overflows",
+        "compute/activations.py",
+        "torch.exp(x.clamp(max=20.0))",
+        "torch.exp(x)",
+        "tests/compute/test_activations.py::test_mish_over_all_floats",
+    ),
     # --- on a GPU
     Mutation(
         "a recorded call sees the first call's arguments",
