@@ -23,9 +23,11 @@ FEW = settings(max_examples=max(4, settings().max_examples // 5))
 seeds = st.integers(0, 10_000)
 
 
-def ensemble(member: str, heads: int, seed: int = 0, *params: str) -> POMPCAgent:
+def ensemble(
+    member: str, heads: int, seed: int = 0, *params: str, spec: EnvSpec = SPEC
+) -> POMPCAgent:
     own = (ENSEMBLE, f"ensemble_dynamics.heads={heads}")
-    agent = build(member, SPEC, *own, *params, seed=seed)
+    agent = build(member, spec, *own, *params, seed=seed)
     return disturbed(agent, seed)
 
 
@@ -57,7 +59,7 @@ def copy_head(ensemble: EnsembleDynamics, head: int, single: SingleDynamics) -> 
 @torch.no_grad()
 def single_of(agent: POMPCAgent, member: str, head: int) -> POMPCAgent:
     """The same agent with one head of its dynamics alone."""
-    one = build(member, SPEC)
+    one = build(member, agent.spec)
     for ours, theirs in zip(one.parts, agent.parts, strict=True):
         rest = {n: v for n, v in theirs.state_dict().items() if not n.startswith("dynamics.")}
         ours.load_state_dict(rest, strict=False)

@@ -20,8 +20,9 @@ from mppi_zoo.planning.depth_average import DepthAverage
 from mppi_zoo.planning.mppi import MPPIPlanner, PlanIteration
 from mppi_zoo.planning.scoring import TerminalReturn
 
-FEW = settings(max_examples=max(4, settings().max_examples // 5))
+FEW = settings(max_examples=4)  # each builds agents
 SPEC = EnvSpec(5, 2, 100, episodic=True)
+ENDLESS = EnvSpec(5, 2, 100)
 AVERAGE = "MPPIPlanner.scoring=@DepthAverage()"
 seeds = st.integers(0, 10_000)
 MORTAL = WAVY._replace(step=mortal_step)
@@ -93,7 +94,8 @@ def by_hand(agent: POMPCAgent, iteration: PlanIteration, number: int, seed: int)
 def test_scores_are_means_over_heads_and_depths_minus_their_spread(
     seed: int, heads: int, coefficient: float
 ) -> None:
-    agent = ensemble("tdmpc2_equiv", heads, seed, AVERAGE)
+    # where all heads end an episode at the first step, nothing is left to disagree about
+    agent = ensemble("tdmpc2_equiv", heads, seed, AVERAGE, spec=ENDLESS)
     model = pessimistic_view(agent.networks, None, all_heads_view, coefficient)
     for number, iteration in enumerate(planned(agent, model, seed)[:2]):
         returns = by_hand(agent, iteration, number, seed).flatten(0, 1)
