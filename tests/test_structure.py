@@ -42,7 +42,7 @@ PARSERS = {"cli/arguments.py: parser", "study/command_line.py: parser"}  # of co
 
 # Tests in a room's folder that are about several of its modules.
 OF_SEVERAL_MODULES = {
-    "analysis/test_choosing.py",  # the numbers of docs/choosing_prior_and_lambda.md
+    "analysis/test_choosing.py",  # the numbers of docs/choosing_settings.md
     "envs/test_humanoid_bench_goldens.py",  # states recorded from the original program
     "envs/test_restoring.py",  # episodes of every suite, restored by the vector and the view
 }

@@ -1,4 +1,4 @@
-"""The figures in docs/choosing_prior_and_lambda.md are what the data say."""
+"""The figures in docs/choosing_settings.md are what the data say."""
 
 # pandas annotates frame[mask] as a series and group keys as any scalar, which fails these checks:
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
@@ -18,7 +18,7 @@ from mppi_zoo.analysis.run_sections import gain
 from mppi_zoo.analysis.speed import speeds
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = re.sub(r"\s+", " ", (ROOT / "docs" / "choosing_prior_and_lambda.md").read_text())
+PAGE = re.sub(r"\s+", " ", (ROOT / "docs" / "choosing_settings.md").read_text())
 
 
 def published(source: str, step: int, **where: object) -> dict[str, int]:
