@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import assume, given
@@ -102,3 +104,21 @@ def test_the_implied_lambda_gives_the_same_direction(scale: str, seed: int) -> N
 def test_a_loss_that_is_missing_is_refused(lam: str) -> None:
     with pytest.raises(ValueError, match="MinNorm chooses lambda itself"):
         build("pompc_min_norm", SPEC, f"KLObjective.lam={lam}")
+
+
+def test_a_compiled_loss_has_both_gradients() -> None:
+    """Compiled backward passes may reuse what the forward pass kept; here they run twice.
+
+    The backend makes torch's graphs of the backward pass but no kernels, which would take long.
+    """
+    eager, traced = agent_of(), agent_of()
+    changed: Any = traced
+    changed.policy_loss = torch.compile(traced.policy_loss, dynamic=False, backend="aot_eager")
+    for seed in range(2):
+        batch = random_batch(SPEC, seed=seed)
+        noise = eager.draw_update_noise(batch, torch.Generator().manual_seed(seed))
+        expected, found = (update(agent, batch, noise) for agent in (eager, traced))
+        for name in ("min_norm_c", "policy_grad_norm"):
+            torch.testing.assert_close(found[name], expected[name], rtol=1e-6, atol=1e-9)
+    for one, other in zip(eager.policy.parameters(), traced.policy.parameters(), strict=True):
+        torch.testing.assert_close(other, one, rtol=1e-6, atol=1e-9)
