@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from mppi_zoo.analysis import names, schema, statistics
 from mppi_zoo.analysis.figure_style import RC as RC  # users set its "figure.dpi" and others
@@ -248,6 +248,9 @@ def panels(
         panel.set_xlim(left=0)
         if title in logarithmic and (table["value"] > 0).all():
             panel.set_yscale("log")
+            # matplotlib's own labels are formulas, which stay off so that names may hold any sign
+            panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            panel.yaxis.set_minor_formatter(NullFormatter())
     for panel in axes.flat[len(tables) :]:
         panel.set_visible(False)
     entries = []
