@@ -69,8 +69,8 @@ def _compiled_mish(x: Tensor) -> Tensor:
 
 
 class _CompiledMish(torch.autograd.Function):
-    """x t/(t + 2) with t = n (n + 2), n = e^x: in one fused kernel divisions are what costs, and
-    here forward and backward have one each."""
+    """x t/(t + 2) with t = n (n + 2), n = e^x: one exponential and one division forward, and one of
+    each backward."""
 
     @staticmethod
     def forward(x: Tensor) -> Tensor:

@@ -1,10 +1,10 @@
 """How the package calls ``torch.compile``: with what costs nothing at each call.
 
 torch checks before each call of compiled code whether all still is as it was when it was compiled.
-For our losses and plans it checks some 600 properties of networks, which takes a tenth of a plan at
+For our losses and plans it checks 370 to 860 properties, 0.26 ms a call and five calls a plan at
 laptop scale. Most are hooks, types and attributes of layers, which stay as they were built. So of a
-network only the tensors' shapes and dtypes are checked here; and each function has compiled code of
-its own, so that none runs what another network's layers were compiled to.
+network only the tensors' shapes and dtypes are checked here, 0.16 ms a call; and each function has
+compiled code of its own, so that none runs what another network's layers were compiled to.
 """
 
 from __future__ import annotations
