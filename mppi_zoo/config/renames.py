@@ -42,6 +42,8 @@ ADDED = {
     "ModelLoss.terms": "()",
     "ModelLoss.weights": "None",
     "MPPIPlanner.scoring": "@TerminalReturn()",
+    "MPPIPlanner.memory": "None",
+    "MPPIPlanner.start": "None",
     "ModelLoss.soft_value": "None",
     "SquaredError.reduce": "@action_sum",
 }

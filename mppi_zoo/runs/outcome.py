@@ -45,7 +45,7 @@ class Attempt:
     Attributes:
         begun: whether work was begun; from then on an error is a fault, not a refusal.
         code: the exit code, as soon as it is known; errors of closing files do not hide it.
-        advice: gives a sentence to add to the message of a fault.
+        advice: gives a sentence to add to the message of a fault or of a signal.
     """
 
     begun: bool = False
@@ -69,7 +69,8 @@ def conclude(body: Callable[[Attempt], int], *, debug: bool = False) -> int:
     try:
         code = body(attempt)
     except Interrupted as signal:
-        _print(f"stopped by {signal}")
+        advice = attempt.advice()
+        _print(f"stopped by {signal}" + (f"; {advice}" if advice else ""))
         code = STOPPED
     except KeyboardInterrupt:
         _print("stopped by the keyboard")

@@ -24,7 +24,7 @@ def parsed(*arguments: str) -> argparse.Namespace:
 @pytest.fixture
 def kept(tmp_path: Path) -> Path:
     """A run folder's record, with options as of an older version: some are missing."""
-    record = {"member": "bmpc_equiv", "options": OPTIONS}
+    record = {"member": "bmpc_equiv", "options": OPTIONS, "versions": {}}
     (tmp_path / run_folder.RUN_FILE).write_text(json.dumps(record))
     return tmp_path
 

@@ -15,12 +15,13 @@ from support.agents import MEMBERS, build_execution, random_batch
 from support.graph_recorder import TapeRecorder
 from support.short_runs import SMALL, TOY, ToyRuns, command, without_waiting
 
+from mppi_zoo.agent.agent import POMPCAgent
 from mppi_zoo.agent.execution import Execution
 from mppi_zoo.cli import acceleration
 from mppi_zoo.cli import main as run
 from mppi_zoo.compute.cuda_graphs import WARM_UP, Recorded
-from mppi_zoo.core.types import EnvSpec, Gaussian
-from mppi_zoo.objective.prior import PlannerPrior, Prior
+from mppi_zoo.core.types import EnvSpec, Gaussian, NetworkSizes
+from mppi_zoo.objective.prior import PlannerPrior, Prior, PriorParts
 from mppi_zoo.planning.base import PlanResult
 
 SPEC = EnvSpec(5, 3, 100, episodic=True)
@@ -123,6 +124,13 @@ class Reading(PlannerPrior):
         return Gaussian(plan.mean, plan.std * plan.std.max().item())
 
 
+def prior_parts(agent: POMPCAgent) -> PriorParts:
+    """What an agent offers to a prior of its own."""
+    model = agent.world_model
+    sizes = NetworkSizes(model.latent_dim, agent.spec.action_dim, model.mlp_dim)
+    return PriorParts(sizes, agent.policy, agent._replan_now, agent.objective.rho)
+
+
 class Unknown(Prior):
     """Says nothing of itself."""
 
@@ -134,7 +142,7 @@ def test_what_cannot_be_recorded_runs_as_it_is() -> None:
     said: list[str] = []
     eager, recorded, _ = pair("pompc_replay")
     for execution in (eager, recorded):
-        execution.agent.prior = Reading(None)  # pyright: ignore[reportArgumentType]
+        execution.agent.prior = Reading(prior_parts(execution.agent))
     recorded.record(TapeRecorder(), said.append)
     for number in range(WARM_UP + 3):
         same(update(recorded, number), update(eager, number))
@@ -142,7 +150,7 @@ def test_what_cannot_be_recorded_runs_as_it_is() -> None:
         "no CUDA graph of the update (operation not permitted when stream is capturing): going on "
         "without it"
     ]
-    recorded.agent.prior = Unknown(None)  # pyright: ignore[reportArgumentType]
+    recorded.agent.prior = Unknown(prior_parts(recorded.agent))
     recorded.record(TapeRecorder(), said.append)
     assert said[1:] == ["no CUDA graph of the update: Unknown is not recordable"]
 
@@ -198,7 +206,8 @@ def test_a_recorded_run_is_the_run(
     said = capsys.readouterr().out
     assert ("torch.compile failed (no working C++ compiler)" in said) == (option == "--compile")
     assert "no CUDA graph" not in said
-    # plan and update of the measurement, updates of pretraining and training, acting, evaluation
-    assert recorder.recorded == 6
+    # measured: a plan, an update, a re-analysis, an evaluation; then updates of pretraining and
+    # training, acting, evaluation
+    assert recorder.recorded == 8
     eager = toy_run("bmpc_equiv") / "metrics.csv"
     assert (tmp_path / "run" / "metrics.csv").read_text() == eager.read_text()

@@ -70,7 +70,7 @@ def test_never_terminating_names_exist():
         ("gym:CartPole-v1", ValueError, ["gym:CartPole-v1", "Discrete(2)", "continuous variant"]),
         ("no_such_module:Env", ImportError, ["no_such_module", "PYTHONPATH", "dmc"]),
         (f"{MODULE}:OddBound", ValueError, ["OddBounds"]),
-        (f"{MODULE}:not_an_env", TypeError, ["returned 3", "gymnasium.Env"]),
+        (f"{MODULE}:not_an_env", ValueError, ["returned 3", "gymnasium.Env"]),
         (f"{MODULE}:Pixels", ValueError, ["pixels", "uint8"]),
         (f"{MODULE}:Unbounded", ValueError, ["inf", "RescaleAction", "Unbounded"]),
     ],

@@ -254,6 +254,15 @@ class Chain(Prior):
     def act(self, z: Tensor, noise: Tensor) -> Tensor:
         return self.sample(z, noise).action
 
+    def spread(self, z: Tensor) -> Tensor:
+        return z  # one model alone
+
+    def mean_over_heads(self, x: Tensor) -> Tensor:
+        return x
+
+    def step_each(self, z: Tensor, action: Tensor) -> Step:
+        return self.step(z, action)
+
     def step(self, z: Tensor, action: Tensor) -> Step:
         reward = self.reward(z, action)
         return Step(1 - z, reward, torch.full_like(reward, self.discount))

@@ -255,8 +255,6 @@ def test_bad_input_touches_no_folder(tmp_path, capsys) -> None:
         (["--gin", "pompc_replay"], "--tasks is missing"),
         (["--gin", "pompc_replay", "--tasks", "toy:point", "--seeds", "x"], "--seeds x"),
         (["--gin", "pompc_replay", "--tasks", "toy:point", "--grid", "lam"], "NAME=[VALUES]"),
-        (["--gin", "pompc_replay", "--tasks", "toy:point", "--parallel", "0"], "--parallel 0"),
-        (["--gin", "pompc_replay", "--tasks", "toy:point", "--retries", "-1"], "--retries -1"),
         (["--gin", "pompc_replay", "--tasks", "toy:point", "--slurm"], "--time MINUTES is missing"),
         (
             ["--gin", "pompc_replay", "--tasks", "toy:point", "--slurm", "--time", "2"],
@@ -266,6 +264,11 @@ def test_bad_input_touches_no_folder(tmp_path, capsys) -> None:
         assert program.main([*arguments, "--out", str(out)]) == 2
         assert message in capsys.readouterr().err
         assert not out.exists()
+    for option, value in (("--parallel", "0"), ("--retries", "-1")):
+        with pytest.raises(SystemExit) as refused:
+            program.main(["--gin", "pompc_replay", "--tasks", "toy:point", option, value])
+        assert refused.value.code == 2
+        assert f"argument {option}: '{value}': expected" in capsys.readouterr().err
     assert program.main(["status", str(tmp_path)]) == 2
     assert program.main(["report", str(tmp_path)]) == 2
 

@@ -114,7 +114,6 @@ def test_the_command_that_made_a_run_goes_on_without_a_flag(here: Path) -> None:
 STUDY = {"members": [MEMBER], "gin": ["debug"], "tasks": ["toy:point"], "steps": 64}
 FOREIGN = {
     "arguments": {"arguments": ["--import=foreign_parts"]},
-    "abbreviated": {"arguments": ["--imp", "foreign_parts"]},
     "params": {"params": ["import foreign_parts"]},
     "within a param": {"params": ["seed_steps=32\nimport foreign_parts"]},
     "grid": {"grid": {"seed_steps": ["32\nimport foreign_parts"]}},
