@@ -88,9 +88,9 @@ MUTATIONS = [
     ),
     Mutation(
         "a state value's model step takes one head for all",
-        "networks/critic.py",
-        "return at.model.mean_over_heads(step.reward + step.discount * value)",
-        "return (step.reward + step.discount * value)[0]",
+        "networks/dynamics.py",
+        "return x.mean(0)",
+        "return x[0]",
         f"{DYNAMICS}::test_a_state_values_model_steps_are_means_over_heads",
     ),
     Mutation(
@@ -196,8 +196,8 @@ MUTATIONS = [
     Mutation(
         "target of state values without its discount",
         "networks/critic.py",
-        "        return total + discount * value",
-        "        return total + value",
+        "mean_over_heads(total + discount * value)",
+        "mean_over_heads(total + value)",
         updates("bmpc"),
     ),
     Mutation(
@@ -222,10 +222,12 @@ MUTATIONS = [
         updates("tdmpc2"),
     ),
     Mutation(
-        "dropout after the LayerNorm",
+        "dropout after the activation",
         "networks/layers.py",
-        "        y = y if keep is None else y * keep\n        y = F.layer_norm(y, y.shape[-1:])\n",
-        "        y = F.layer_norm(y, y.shape[-1:])\n        y = y if keep is None else y * keep\n",
+        "        y = y if keep is None else y * keep\n"
+        '        return self._finish(y, chosen(self.ln["weight"]), chosen(self.ln["bias"]))',
+        '        y = self._finish(y, chosen(self.ln["weight"]), chosen(self.ln["bias"]))\n'
+        "        return y if keep is None else y * keep",
         agreement("tdmpc2-2"),
     ),
     Mutation(
@@ -514,8 +516,8 @@ MUTATIONS = [
     Mutation(
         "windows cross the end of an episode",
         "training/replay.py",
-        "            self.run_length[ended] = 0",
-        "            self.run_length[ended] = self.run_length[ended]",
+        "        self.run_length[lanes] = 0",
+        "        self.run_length[lanes] = self.run_length[lanes]",
         f"{RULES}::test_windows_stay_within_one_episode",
     ),
     Mutation(
@@ -627,8 +629,11 @@ MUTATIONS = [
     Mutation(
         "planner looks beyond a predicted termination",
         "networks/world_model.py",
-        "return Step(next_z, self.reward(z, action), self.discount * self.alive(next_z))",
-        "return Step(next_z, self.reward(z, action), self.discount.expand(next_z.shape[:-1]))",
+        "        next_z = self.next(z, action)\n"
+        "        return Step(next_z, self.reward(z, action), self.discount * self.alive(next_z))",
+        "        next_z = self.next(z, action)\n"
+        "        next = self.discount.expand(next_z.shape[:-1])\n"
+        "        return Step(next_z, self.reward(z, action), next)",
         agreement("tdmpc2-1"),
     ),
     Mutation(
@@ -698,8 +703,8 @@ MUTATIONS = [
     Mutation(
         "the agent step does not reach the planner",
         "agent/actor.py",
-        "greedy=greedy, step=now",
-        "greedy=greedy, step=None",
+        "greedy=greedy,\n            step=self._reads(step),",
+        "greedy=greedy,\n            step=None,",
         "tests/planning/test_start.py::test_the_step_reaches_the_planner",
     ),
     Mutation(
@@ -951,7 +956,7 @@ MUTATIONS = [
     ),
     Mutation(
         "published frames read as agent steps",
-        "analysis/published.py",
+        "analysis/published_files.py",
         'rows["agent_step"] = rows["step"] // repeat',
         'rows["agent_step"] = rows["step"]',
         "tests/analysis/test_published.py::test_steps_have_both_units",
