@@ -11,6 +11,7 @@ from mppi_zoo.agent.losses import ModelLoss, PolicyTerms
 from mppi_zoo.agent.parts import Parts
 from mppi_zoo.core.optim import ClippedAdam
 from mppi_zoo.core.types import Batch, EnvSpec
+from mppi_zoo.objective.kl_objective import KLObjective
 
 SPEC = EnvSpec(5, 3, 100)
 
@@ -72,6 +73,9 @@ class Apart:
 
     def __init__(self) -> None:
         self.gradients: list[list[Tensor]] = []
+
+    def check(self, objective: KLObjective) -> None:
+        """Every objective fits."""
 
     def step(self, terms: PolicyTerms, optimizer: ClippedAdam) -> dict[str, Tensor]:
         for term in (terms.gain, terms.cost):
