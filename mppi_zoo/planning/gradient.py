@@ -15,8 +15,8 @@ from torch import Tensor
 from mppi_zoo.core.noise import draw_pairs
 from mppi_zoo.core.ranges import Count, NonNegative, Positive, Probability, Size
 from mppi_zoo.core.registration import register
-from mppi_zoo.core.types import Gaussian
 from mppi_zoo.planning.base import Planner, PlanningModel, PlanResult
+from mppi_zoo.planning.gradient_report import Report, at_least_the_policys_std
 from mppi_zoo.planning.scoring import ScoreNoise, Scoring, TerminalReturn, all_values
 
 
@@ -53,6 +53,8 @@ class GradientPlanner(Planner):
             avoids; the choice of the sequence goes by the score alone.
         halve_on_failure: take back a step that lowers the score, and try half of it next.
         scoring: how sequences are scored; None: :class:`TerminalReturn`.
+        report: the distribution of the first action that the planner states,
+            :func:`at_least_the_policys_std` or :class:`SpreadAboutBest`.
     """
 
     knows_states = True
@@ -67,7 +69,9 @@ class GradientPlanner(Planner):
         beta: NonNegative = 0.0,
         halve_on_failure: bool = True,
         scoring: Scoring | None = None,
+        report: Report = at_least_the_policys_std,
     ):
+        self.report = report
         self.horizon, self.sequences, self.steps = horizon, sequences, steps
         self.step_size, self.reuse, self.beta = step_size, reuse, beta
         self.halve_on_failure, self.scoring = halve_on_failure, scoring or TerminalReturn()
@@ -229,8 +233,7 @@ class GradientPlanner(Planner):
     ) -> PlanResult:
         """See :meth:`Planner.plan`.
 
-        The plan is the best sequence. Its distribution is N(its first action, max(the policy's std,
-        the spread of the n first actions about it)).
+        The plan is the best sequence; ``report`` states its distribution.
 
         Raises:
             ValueError: the view of the agent does not offer the policy's distribution.
@@ -257,9 +260,8 @@ class GradientPlanner(Planner):
         value, best = state.value.max(1, keepdim=True)
         index = best[None, :, :, None].expand(self.horizon, -1, -1, state.actions.shape[-1])
         plan = state.actions.gather(2, index).squeeze(2)
-        # report: as wide as the policy, or as the sequences lie apart
-        spread = (state.actions[0] - plan[0].unsqueeze(1)).square().mean(1).sqrt()
-        dist = Gaussian(plan[0], torch.maximum(model.policy(z).std, spread))
+        # report
+        dist = self.report(state.actions[0], plan[0], model.policy(z))
         action = plan[0] if greedy else (plan[0] + dist.std * noise.action).clamp(-1, 1)
         return PlanResult(action, dist, value.squeeze(1), plan, plan), state, start
 

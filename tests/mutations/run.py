@@ -708,6 +708,13 @@ MUTATIONS = [
         "tests/planning/test_start.py::test_the_step_reaches_the_planner",
     ),
     Mutation(
+        "the reported std is never below the policy's where it may be",
+        "planning/gradient_report.py",
+        "std = (self.share * spread_about(first, best)).clamp",
+        "std = torch.maximum(policy.std, self.share * spread_about(first, best)).clamp",
+        "tests/planning/test_gradient_report.py::test_the_spread_is_a_share_within_bounds",
+    ),
+    Mutation(
         "the gradient planner descends",
         "planning/gradient.py",
         "actions = (state.actions + step).clamp(-1, 1)",
