@@ -550,7 +550,7 @@ def threads_by_rule(args: argparse.Namespace) -> int:
     from mppi_zoo.compute import threads
 
     work = threads.work(min(args.samples, args.batch_size), args.mlp_dim)
-    return threads.asked_for() or threads.choose(work, threads.usable_cores())
+    return threads.by_rule(work)
 
 
 def main(argv: list[str] | None = None, make: Callable[[str], Any] = make_from_package) -> TDMPC2:

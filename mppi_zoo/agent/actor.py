@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -64,27 +64,24 @@ class Actor:
         Raises:
             FloatingPointError: if an action is not finite.
         """
-        agent = self.execution.agent
-        noise = agent.draw_plan_noise(obs.shape[0], self.generator)
-        result = self.execution.act(
-            agent.tensor(obs),
-            noise,
-            warm_start=self.warm_start,
-            greedy=greedy,
-            step=self._reads(step),
-        )
+        noise = self.execution.agent.draw_plan_noise(obs.shape[0], self.generator)
+        result = self._planned(obs, noise, self.warm_start, greedy, step)
         self.warm_start = result.warm_start
         flags = () if flag is None else (flag,)
         action, mean, std, *told = transfer.to_host(result.action, *result.dist, *flags)
         plan = Gaussian(torch.from_numpy(mean), torch.from_numpy(std))
         return Acted(_finite(action), result, plan, all(bool(value) for value in told))
 
-    def _reads(self, step: int | None) -> Tensor | None:
-        """The agent step for a planner that depends on it; others need no copy of it."""
-        agent = self.execution.agent
-        if step is None or not agent.planner.reads_step:
-            return None
-        return torch.tensor(float(step), device=agent.device, dtype=torch.float64)
+    def _planned(
+        self, obs: np.ndarray, noise: Any, warm_start: Tensor, greedy: bool, step: int | None
+    ) -> PlanResult:
+        """Plan; the agent step goes to a planner that depends on it, others need no copy of it."""
+        agent, now = self.execution.agent, None
+        if step is not None and agent.planner.reads_step:
+            now = torch.tensor(float(step), device=agent.device, dtype=torch.float64)
+        return self.execution.act(
+            agent.tensor(obs), noise, warm_start=warm_start, greedy=greedy, step=now
+        )
 
     def act_running(
         self, obs: np.ndarray, running: np.ndarray, step: int | None = None
@@ -107,13 +104,7 @@ class Actor:
         states = torch.from_numpy(rows).to(self.warm_start.device)
         noise = agent.draw_plan_noise(len(running), self.generator)
         noise = agent.planner.noise_of_states(noise, states)
-        result = self.execution.act(
-            agent.tensor(obs[rows]),
-            noise,
-            warm_start=self.warm_start[:, states],
-            greedy=True,
-            step=self._reads(step),
-        )
+        result = self._planned(obs[rows], noise, self.warm_start[:, states], True, step)
         self.warm_start = self.warm_start.index_copy(1, states, result.warm_start)
         action = np.zeros((len(running), agent.spec.action_dim), dtype=np.float32)
         action[rows] = finite_action(result.action)

@@ -49,6 +49,12 @@ def frozen_view(networks: Networks, replaced: Mapping[Tensor, Tensor] | None = N
 View = Callable[[Networks, LogStdBounds | None], PlanningModel]
 
 
+def _at(networks: Networks, z: Tensor, noise: Tensor) -> CriticQuery:
+    """The critic's question at latents z [..., Z], with the policy's action by noise [..., A]."""
+    model, _, policy = networks
+    return CriticQuery(z, lambda: policy.act(z, noise), model)
+
+
 @register
 def mean_view(networks: Networks, proposal_bounds: LogStdBounds | None) -> PlanningModel:
     """What most members show their planner: one model, two critic heads, the policy.
@@ -62,10 +68,10 @@ def mean_view(networks: Networks, proposal_bounds: LogStdBounds | None) -> Plann
     model, critic, policy = networks
 
     def value(z: Tensor, noise: Tensor, heads: Tensor) -> Tensor:
-        return critic.state_value(CriticQuery(z, lambda: policy.act(z, noise), model), heads)
+        return critic.state_value(_at(networks, z, noise), heads)
 
     def values(z: Tensor, noise: Tensor) -> Tensor:
-        return critic.state_values(CriticQuery(z, lambda: policy.act(z, noise), model))
+        return critic.state_values(_at(networks, z, noise))
 
     return PlanningModel(
         step=model.step,
@@ -136,11 +142,9 @@ def all_critics_view(
     Args:
         view: the other view.
     """
-    model, critic, policy = networks
 
     def value(z: Tensor, noise: Tensor, heads: Tensor) -> Tensor:
-        at = CriticQuery(z, lambda: policy.act(z, noise), model)
-        return critic.state_values(at).mean(0)
+        return networks.critic.state_values(_at(networks, z, noise)).mean(0)
 
     return view(networks, proposal_bounds)._replace(value=value)
 

@@ -19,9 +19,7 @@ def settle(setup: Setup, args: argparse.Namespace) -> None:
     options, envs = setup.experiment.training, setup.envs
     work = smallest_work(setup.execution.agent, options.batch_size)
     if args.threads is None:
-        args.threads = threads.asked_for()
-    if args.threads is None:
-        args.threads = threads.choose(work, threads.usable_cores())
+        args.threads = threads.by_rule(work)
     if args.compile is None:
         count = calls(options, envs.num_envs, envs.spec.episode_length)
         args.compile = (

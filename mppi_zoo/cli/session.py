@@ -21,7 +21,7 @@ from mppi_zoo.runs import folder as run_folder
 from mppi_zoo.runs.checkpoint_store import CheckpointStore, Opened
 from mppi_zoo.runs.lock import locked
 from mppi_zoo.runs.metrics import MetricsLogger
-from mppi_zoo.runs.outcome import DONE, FAULT, REFUSED, STOPPED, Attempt, describe  # noqa: F401
+from mppi_zoo.runs.outcome import DONE, STOPPED, Attempt, describe
 from mppi_zoo.runs.progress import Progress
 from mppi_zoo.runs.signals import Interrupted, StopSignals
 from mppi_zoo.training import checkpointing

@@ -60,6 +60,15 @@ def asked_for(environment: Mapping[str, str] = os.environ) -> int | None:
     return int(first)
 
 
+def by_rule(work: int) -> int:
+    """Threads for so much :func:`work`: what ``OMP_NUM_THREADS`` gives, else :func:`choose`'s.
+
+    Raises:
+        ValueError: ``OMP_NUM_THREADS`` is not a number of threads.
+    """
+    return asked_for() or choose(work, usable_cores())
+
+
 def usable_cores(root: Path = Path("/")) -> int:
     """Cores that this process may use: its affinity, and the quota of its control groups.
 

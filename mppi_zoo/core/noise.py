@@ -7,6 +7,7 @@ between two agents under comparison.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -40,6 +41,12 @@ def dropout_mask(
     return mask.index_fill_(0, zeros, 0.0)[:size].view(shape)
 
 
+def normal_draws(generator: torch.Generator | None, dtype: torch.dtype) -> Callable[..., Tensor]:
+    """(*shape) -> standard normal draws where the generator is; without one, from torch's own."""
+    device = None if generator is None else generator.device
+    return lambda *shape: torch.randn(shape, generator=generator, device=device, dtype=dtype)
+
+
 def draw_update_noise(
     *,
     window: int,
@@ -55,8 +62,7 @@ def draw_update_noise(
 ) -> UpdateNoise:
     """Draw an :class:`UpdateNoise` (shapes there); ``baseline``: whether its mask is needed."""
 
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(shape, generator=generator, device=generator.device, dtype=dtype)
+    normal = normal_draws(generator, dtype)
 
     def keep(count: int, length: int) -> Tensor | None:
         if dropout == 0:

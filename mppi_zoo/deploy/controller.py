@@ -13,7 +13,7 @@ from mppi_zoo.agent.agent import POMPCAgent
 from mppi_zoo.agent.checkpoint import load_agent
 from mppi_zoo.agent.execution import Execution
 from mppi_zoo.agent.parts import refuse_bad_parameters, version_count
-from mppi_zoo.compute.threads import asked_for, choose, usable_cores, using, work
+from mppi_zoo.compute.threads import by_rule, using, work
 from mppi_zoo.config import gin_config as config
 from mppi_zoo.config import trust
 from mppi_zoo.core.rng import generator_for
@@ -95,10 +95,7 @@ class Controller:
 
 def threads_for(agent: POMPCAgent) -> int:
     """CPU threads to act with: ``OMP_NUM_THREADS``, or by rule."""
-    given = asked_for()
-    if given is not None:
-        return given
-    return choose(work(agent.planner.samples, agent.world_model.mlp_dim), usable_cores())
+    return by_rule(work(agent.planner.samples, agent.world_model.mlp_dim))
 
 
 def load(

@@ -38,6 +38,11 @@ class PriorAt(NamedTuple):
     known: Tensor  # [T, B] bool
 
 
+def _everywhere(z: Tensor) -> Tensor:
+    """True for each of latents z [T, B, Z]: [T, B]."""
+    return torch.ones(z.shape[:-1], dtype=torch.bool, device=z.device)
+
+
 class Prior(nn.Module):
     """Base of the prior sources; the defaults learn nothing.
 
@@ -77,8 +82,7 @@ class Prior(nn.Module):
                 f"{type(self).__name__} does not say what it is at the next latents; set "
                 "of_latent = True if it is a function of the latent alone, or define at()"
             )
-        known = torch.ones(z.shape[:-1], dtype=torch.bool, device=z.device)
-        return PriorAt(self.dist(z, batch), known)
+        return PriorAt(self.dist(z, batch), _everywhere(z))
 
     def fit(self, z: Tensor, batch: Batch) -> dict[str, Tensor]:
         """One step of learning on detached latents z [T, B, Z]; metrics, 0-d each."""
@@ -132,7 +136,7 @@ class StoredActionPrior(Prior):
     def at(self, z: Tensor, batch: Batch, ahead: int) -> PriorAt:
         # the window ends before the action at its last observation
         action = torch.cat([batch.action[ahead:], torch.zeros_like(batch.action[:ahead])])
-        known = torch.ones(z.shape[:-1], dtype=torch.bool, device=z.device)
+        known = _everywhere(z)
         known[known.shape[0] - ahead :] = False
         return PriorAt(Gaussian(action, torch.full_like(action, self.std)), known)
 
@@ -169,8 +173,8 @@ class FreshPlannerPrior(Prior):
         return self._planned(batch.obs[:-1])
 
     def at(self, z: Tensor, batch: Batch, ahead: int) -> PriorAt:
-        known = torch.ones(z.shape[:-1], dtype=torch.bool, device=z.device)
-        return PriorAt(self._planned(batch.obs[ahead : ahead + z.shape[0]]), known)
+        obs = batch.obs[ahead : ahead + z.shape[0]]
+        return PriorAt(self._planned(obs), _everywhere(z))
 
     @torch.no_grad()
     def _planned(self, obs: Tensor) -> Gaussian:

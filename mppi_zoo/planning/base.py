@@ -73,7 +73,6 @@ class Planner(abc.ABC):
         horizon: H, steps that a plan looks ahead; also the length of the training windows.
         samples: sequences that are scored together for one state; the number of threads follows
             from it.
-        knows_states: whether it has :meth:`noise_of_states`.
         warm_rows: R, rows of a warm start: the plan's H, then whatever else the planner keeps.
         reads_step: whether :meth:`plan` depends on the agent step.
         compiled: whether compiled code is in use.
@@ -81,9 +80,13 @@ class Planner(abc.ABC):
 
     horizon: int
     samples: int = 1
-    knows_states: bool = False
     reads_step: bool = False
     compiled: bool = False
+
+    @property
+    def knows_states(self) -> bool:
+        """Whether it has :meth:`noise_of_states`."""
+        return type(self).noise_of_states is not Planner.noise_of_states
 
     @property
     def warm_rows(self) -> int:
@@ -130,8 +133,7 @@ class Planner(abc.ABC):
     def noise_of_states(self, noise: Any, states: Tensor) -> Any:
         """The draws of some of the states, numbered in ``states`` [b] int64.
 
-        A planner that has it sets ``knows_states``; for others all states are planned, also those
-        that nobody needs.
+        For a planner without it all states are planned, also those that nobody needs.
         """
         raise NotImplementedError(f"{type(self).__name__} cannot pick the draws of some states")
 

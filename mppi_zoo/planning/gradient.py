@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from mppi_zoo.core.noise import draw_pairs
+from mppi_zoo.compute.compilation import compiled
+from mppi_zoo.core.noise import draw_pairs, normal_draws
 from mppi_zoo.core.ranges import Count, NonNegative, Positive, Probability, Size
 from mppi_zoo.core.registration import register
 from mppi_zoo.planning.base import Planner, PlanningModel, PlanResult
@@ -57,8 +58,6 @@ class GradientPlanner(Planner):
             :func:`at_least_the_policys_std` or :class:`SpreadAboutBest`.
     """
 
-    knows_states = True
-
     def __init__(
         self,
         horizon: Size = 3,
@@ -80,8 +79,8 @@ class GradientPlanner(Planner):
 
     def compile(self) -> None:
         """Compile the two roll-outs; their gradients are compiled with them."""
-        self._begin = torch.compile(self.begin, dynamic=False)
-        self._judge = torch.compile(self.judge, dynamic=False)
+        self._begin = compiled(self.begin)
+        self._judge = compiled(self.judge)
         self.compiled = True
 
     def uncompile(self) -> None:
@@ -98,11 +97,7 @@ class GradientPlanner(Planner):
         dtype: torch.dtype = torch.float32,
     ) -> GradientNoise:
         """Every draw of one plan for ``batch`` states; from torch's own generator where None."""
-        device = None if generator is None else generator.device
-
-        def normal(*shape: int) -> Tensor:
-            return torch.randn(shape, generator=generator, device=device, dtype=dtype)
-
+        normal = normal_draws(generator, dtype)
         n, along = self.sequences, self.scoring.draws_along(self.horizon)
         return GradientNoise(
             policy=normal(self.horizon, batch, n, action_dim),

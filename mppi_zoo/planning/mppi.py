@@ -69,8 +69,6 @@ class MPPIPlanner(Planner):
         ValueError: for sizes that do not fit together.
     """
 
-    knows_states = True
-
     def __init__(
         self,
         horizon: Size = 3,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mppi_zoo.core.noise import draw_pairs
+from mppi_zoo.core.noise import draw_pairs, normal_draws
 from mppi_zoo.planning.scoring import ScoreNoise
 
 
@@ -46,11 +46,8 @@ def draw_mppi_noise(
     Args:
         heads: E; along: V.
     """
+    normal = normal_draws(generator, dtype)
     device = None if generator is None else generator.device
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(shape, generator=generator, device=device, dtype=dtype)
-
     exponential = torch.empty(batch, elites, device=device, dtype=dtype)
     return MPPINoise(
         policy=normal(horizon, batch, policy_samples, action_dim),

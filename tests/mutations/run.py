@@ -110,8 +110,8 @@ MUTATIONS = [
     Mutation(
         "the mean over all critic heads leaves one out",
         "agent/views.py",
-        "critic.state_values(at).mean(0)",
-        "critic.state_values(at)[1:].mean(0)",
+        "state_values(_at(networks, z, noise)).mean(0)",
+        "state_values(_at(networks, z, noise))[1:].mean(0)",
         "tests/agent/test_views.py::test_all_critics_count_alike",
     ),
     Mutation(
@@ -703,8 +703,8 @@ MUTATIONS = [
     Mutation(
         "the agent step does not reach the planner",
         "agent/actor.py",
-        "greedy=greedy,\n            step=self._reads(step),",
-        "greedy=greedy,\n            step=None,",
+        "greedy=greedy, step=now",
+        "greedy=greedy, step=None",
         "tests/planning/test_start.py::test_the_step_reaches_the_planner",
     ),
     Mutation(
@@ -1035,8 +1035,8 @@ MUTATIONS = [
     Mutation(
         "a resumed run takes another number of threads",
         "cli/machine.py",
-        "    if args.threads is None:\n        args.threads = threads.asked_for()",
-        "    if True:\n        args.threads = threads.asked_for()",
+        "    if args.threads is None:\n        args.threads = threads.by_rule(work)",
+        "    if True:\n        args.threads = threads.by_rule(work)",
         "tests/cli/test_machine.py::test_a_run_records_its_number_and_keeps_it",
     ),
     Mutation(

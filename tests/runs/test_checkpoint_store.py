@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.run_folders import contents
 
 from mppi_zoo.runs import manifest as manifests
 from mppi_zoo.runs import tensor_file
@@ -120,10 +121,6 @@ def test_an_empty_folder_has_no_checkpoint(tmp_path: Path) -> None:
     assert CheckpointStore(tmp_path / "none").open_newest() is None
     with pytest.raises(ValueError, match="kept = 1: expected at least 2"):
         CheckpointStore(tmp_path, kept=1)
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 def spoil(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Run folders whose returns are known, without a training."""
+"""Run folders whose returns are known, without a training; what is done to folders in tests."""
 
 from __future__ import annotations
 
@@ -6,6 +6,19 @@ import json
 from pathlib import Path
 
 from mppi_zoo.runs.metrics import MetricsLogger
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file of a folder, by its path within it."""
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def flip(path: Path) -> None:
+    """Flip a bit in the middle of a file."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
 
 CONFIG = """# Macros:
 # =====

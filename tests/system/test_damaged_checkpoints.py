@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.run_folders import contents, flip
 from support.short_runs import (
     SMALL,
     ToyRuns,
@@ -46,16 +47,6 @@ def crashed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def out(crashed: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(crashed, tmp_path / "run"))
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-
-
-def flip(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
 
 
 def manifests(out: Path) -> list[Path]:

@@ -17,6 +17,7 @@ import pytest
 import torch
 from support import faulty_env
 from support.file_systems import without_locks
+from support.run_folders import contents, flip
 from support.short_runs import (
     OFTEN,
     SMALL,
@@ -299,12 +300,6 @@ def test_a_truncated_line_is_dropped(cut_run: Path, whole: Path) -> None:
     assert differences(whole, out) == []
 
 
-def flip(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-
-
 DAMAGES = {
     "a flipped bit": (flip, "does not match its checksum"),
     "a truncated file": (lambda path: os.truncate(path, path.stat().st_size // 2), "bytes"),
@@ -403,7 +398,7 @@ def test_a_changed_configuration_is_shown_and_refused(
     cut_run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = cut_run
-    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    before = contents(out)
     assert resume(out, "--param", "KLObjective.lam=0.5") == REFUSED
     said = capsys.readouterr().err
     assert "-KLObjective.lam = 1.0" in said and "+KLObjective.lam = 0.5" in said
@@ -411,7 +406,7 @@ def test_a_changed_configuration_is_shown_and_refused(
     assert "--seed 2: the run in" in capsys.readouterr().err
     assert resume(out, "--compile") == REFUSED
     assert "--compile: False -> True" in capsys.readouterr().err
-    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    assert contents(out) == before
     assert resume(out, "--param", "KLObjective.lam=0.5", "--force") == DONE
     assert "KLObjective.lam = 0.5" in (out / "config.gin").read_text()
 

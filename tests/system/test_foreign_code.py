@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from support.run_folders import contents
 from support.short_runs import SMALL, ToyRuns, command, without_waiting
 
 import mppi_zoo
@@ -59,10 +60,6 @@ def name_as_task(folder: Path) -> None:
     text = config.read_text()
     assert "'toy:point-terminating'" in text
     config.write_text(text.replace("'toy:point-terminating'", "'foreign_parts:Env'"))
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 @pytest.mark.parametrize("name", [list_in_run_json, import_in_gin, name_as_task])
@@ -140,6 +137,20 @@ def test_a_study_folder_runs_no_code_of_its_own(
         assert "study.yaml would import foreign_parts" in capsys.readouterr().err
     assert study.main(["report", str(study_folder)]) == REFUSED
     assert "no run of" in capsys.readouterr().err
+    assert not (here / "executed").exists() and contents(study_folder) == before
+
+
+def test_a_study_folder_with_an_abbreviated_option_is_refused(
+    study_folder: Path, here: Path, capsys
+) -> None:
+    abbreviated = {"arguments": ["--imp", "foreign_parts"]}
+    (study_folder / "study.yaml").write_text(json.dumps({**STUDY, **abbreviated}))
+    before = contents(study_folder)
+    for arguments in (["status", str(study_folder)], [str(study_folder)]):
+        assert study.main(arguments) == REFUSED
+        assert "study.yaml would import foreign_parts" in capsys.readouterr().err
+    assert study.main(["report", str(study_folder)]) == REFUSED
+    assert "unrecognized arguments: --imp" in capsys.readouterr().err
     assert not (here / "executed").exists() and contents(study_folder) == before
 
 
