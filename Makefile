@@ -81,7 +81,7 @@ $(STAMP): setup.py $(CONSTRAINTS)
 	fi
 	@$(PY) -c "$$CHECK_PYTHON" $(PY)
 	@{ grep -v '^torch==' $(CONSTRAINTS) || true; echo '$(TORCH)'; } > $(VENV)/constraints.txt
-	$(PIP) install -c $(VENV)/constraints.txt '$(TORCH)' -e '.[dev,humanoid]'
+	$(PIP) install -c $(VENV)/constraints.txt '$(TORCH)' -e '.[dev,humanoid,onnx]'
 	@if $(PY) -c 'import sys; sys.exit(sys.version_info < (3, 13))'; then \
 	  echo "Python 3.13: dm_control without labmaze, which has no wheel for it (see setup.py)"; \
 	  $(PIP) install -c $(VENV)/constraints.txt --no-deps dm_control; \

@@ -105,6 +105,7 @@ setup(
             "ruff>=0.6",
         ],
         "humanoid": ["robosuite_models>=1.0,<2", "mujoco>=3.3.7"],
+        "onnx": ["onnx>=1.16", "onnxscript>=0.5", "onnxruntime>=1.18"],
         "wandb": ["wandb>=0.17"],
     },
     cmdclass={"build_py": BuildPy, "sdist": Sdist},

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mppi_zoo.agent.agent import POMPCAgent
     from mppi_zoo.core.types import Batch, EnvSpec, Gaussian, Step
-    from mppi_zoo.deploy.controller import Controller, load
+    from mppi_zoo.deploy.controller import Controller
+    from mppi_zoo.deploy.loading import load
     from mppi_zoo.objective.kl_objective import KLObjective
     from mppi_zoo.planning.base import PlanningModel, PlanResult
     from mppi_zoo.planning.mppi import MPPIPlanner
@@ -31,7 +32,7 @@ _HOME = {
     "PlanResult": "planning.base",
     "Step": "core.types",
     "Controller": "deploy.controller",
-    "load": "deploy.controller",
+    "load": "deploy.loading",
     "KLObjective": "objective.kl_objective",
     "MPPIPlanner": "planning.mppi",
     "Replay": "training.replay",

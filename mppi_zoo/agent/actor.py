@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mppi_zoo.agent.deadline import Deadline
 from mppi_zoo.agent.execution import Execution
 from mppi_zoo.compute import transfer
 from mppi_zoo.core.types import Gaussian
@@ -71,6 +72,33 @@ class Actor:
         action, mean, std, *told = transfer.to_host(result.action, *result.dist, *flags)
         plan = Gaussian(torch.from_numpy(mean), torch.from_numpy(std))
         return Acted(_finite(action), result, plan, all(bool(value) for value in told))
+
+    def act_until(self, obs: np.ndarray, deadline: Deadline) -> tuple[np.ndarray, int]:
+        """Greedy actions [N, A] for observations [N, O], by a deadline.
+
+        They come from the plan after as many stages as fit, of the bare policy where none does;
+        the next plan then starts anew.
+
+        Returns:
+            The actions, and how many of the planner's stages were made.
+
+        Raises:
+            FloatingPointError: if an action is not finite.
+        """
+        agent = self.execution.agent
+        noise = agent.draw_plan_noise(obs.shape[0], self.generator)
+        observed = agent.tensor(obs)
+        result, stages = self.execution.act_while(
+            deadline, observed, noise, warm_start=self.warm_start
+        )
+        if result is None:
+            self.reset()
+            action = agent.policy_action(observed)
+        else:
+            self.warm_start, action = result.warm_start, result.action
+        host = finite_action(action)
+        deadline.over()
+        return host, stages
 
     def _planned(
         self, obs: np.ndarray, noise: Any, warm_start: Tensor, greedy: bool, step: int | None

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mppi_zoo.agent.agent import POMPCAgent
 from mppi_zoo.agent.views import BFloat16Hidden, Networks, SamePrecision
+from mppi_zoo.compute import transfer
 from mppi_zoo.compute.compilation import compiled
 from mppi_zoo.compute.cuda_graphs import Recorded, Recorder
 from mppi_zoo.compute.precision import Float32Matmul, TF32Matmul
@@ -67,6 +68,39 @@ class Execution:
     ) -> PlanResult:
         """:meth:`POMPCAgent.act`."""
         return self._planned(self._acting, obs, noise, warm_start, greedy, step)
+
+    @torch.no_grad()
+    def act_while(
+        self,
+        go_on: Callable[[int], bool],
+        obs: Tensor,
+        noise: Any,
+        *,
+        warm_start: Tensor | None = None,
+    ) -> tuple[PlanResult | None, int]:
+        """:meth:`act` without exploration noise, for as many stages of the planner as it may.
+
+        Args:
+            go_on: (stages made) -> whether to begin the next; asked after the last one too.
+
+        Returns:
+            The plan after so many stages, and their number; no plan after none. After all of them
+            the plan is that of :meth:`act`.
+        """
+        agent, made, count = self.agent, None, 0
+        with self._matmul():
+            self._precision.refresh()
+            z = agent.world_model.encode(obs)
+            stages = agent.planner.stages(
+                z, self._acting, noise, warm_start=warm_start, greedy=True
+            )
+            while go_on(count):
+                stage = next(stages, None)
+                if stage is None:
+                    break
+                made, count = stage, count + 1
+                transfer.wait_for(agent.device)
+            return (None if made is None else made()), count
 
     def replan(self, obs: Tensor, noise: Any) -> PlanResult:
         """:meth:`POMPCAgent.replan`."""

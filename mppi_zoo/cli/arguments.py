@@ -63,6 +63,12 @@ def parser(
     p.add_argument(
         "--async-envs", action="store_true", default=None, help="a process for each environment"
     )
+    p.add_argument(
+        "--eval-env",
+        choices=("own", "same"),
+        help="where evaluations run: in environments of their own, or between two episodes in the "
+        "training's, for a robot of which there is one (docs/on_a_robot.md); default: own",
+    )
     p.add_argument("--out", type=Path, help="run folder; default: runs/<member>_<task>_...")
     p.add_argument(
         "--resume",

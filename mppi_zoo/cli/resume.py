@@ -20,6 +20,7 @@ KEPT: dict[str, Any] = {
     "seed": 1,
     "num_envs": 1,
     "async_envs": False,
+    "eval_env": "own",
     "device": None,
     "threads": None,  # by rule, as "compile" is: cli/machine.py
     "compile": None,

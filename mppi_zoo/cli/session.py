@@ -76,7 +76,9 @@ def train(
         _announce(run, setup, args, replay, notes)
         speed = accelerate(setup, args, run.progress.message)
         length = envs.spec.episode_length
-        forecast = Forecast(speed, envs.step_seconds(), options, envs.num_envs, length)
+        waiting = 0.0 if options.rate is None else options.rate.period - speed.plan
+        step_seconds = max(envs.step_seconds(), waiting)
+        forecast = Forecast(speed, step_seconds, options, envs.num_envs, length)
         run.progress.message(forecast.text(run.progress.step))
         run.progress.expect(forecast.left)
         trainer = _trainer(run, setup, args.seed, replay)
@@ -232,6 +234,7 @@ def _advice(go_on: str, step: int | None) -> str:
 
 
 def _new_folder(setup: Setup, args: argparse.Namespace, command_line: Sequence[str]) -> Path:
+    rate = setup.experiment.training.rate
     return run_folder.create(
         args.out,
         member=setup.member,
@@ -244,6 +247,8 @@ def _new_folder(setup: Setup, args: argparse.Namespace, command_line: Sequence[s
             "spec": asdict(setup.envs.spec),
             "imports": args.imports,
             "action_bounds": setup.envs.action_bounds,
+            "action_repeat": setup.envs.action_repeat,
+            "control_hz": None if rate is None else 1 / rate.period,
             "options": resume.options(args, str(setup.device)),
             "wandb_id": uuid.uuid4().hex[:12],
         },

@@ -20,8 +20,10 @@ from mppi_zoo.config import trust, validation
 from mppi_zoo.envs import EpisodeVector, rendering_available
 from mppi_zoo.runs import folder as run_folder
 from mppi_zoo.runs.metrics import import_wandb
+from mppi_zoo.training.control_rate import AsFastAsPossible
 from mppi_zoo.training.evaluation import Evaluator
 from mppi_zoo.training.replay import replay_bytes
+from mppi_zoo.training.same_environment import SameEnvironment
 
 
 class Setup(NamedTuple):
@@ -53,6 +55,11 @@ def build(
     Raises:
         ValueError, OSError, ImportError: naming what is wrong and how to mend it.
     """
+    if args.eval_env == "same" and args.async_envs:
+        raise ValueError(
+            "--eval-env same and --async-envs: expected at most one of them, since processes of "
+            "their own need another environment here"
+        )
     if args.wandb is not None:
         import_wandb()  # refused here, before there is a folder
     # configuration
@@ -125,9 +132,13 @@ def add_evaluator(
     """
     film, note = filming(args)
     setup = setup._replace(film=film, note=note)
-    experiment = setup.experiment
-    if not (experiment.training.eval_every or args.eval):
+    experiment, options = setup.experiment, setup.experiment.training
+    if not (options.eval_every or args.eval):
         return setup
+    if args.eval_env == "same":
+        rate = options.rate or AsFastAsPossible()
+        same = SameEnvironment(setup.envs, args.seed, options.eval_episodes, rate, each_step)
+        return setup._replace(evaluator=same)
     envs = EpisodeVector(
         experiment.task,
         experiment.training.eval_episodes,
@@ -143,5 +154,7 @@ def filming(args: argparse.Namespace) -> tuple[bool, str]:
     """Whether an evaluation can be filmed; if that was wanted and cannot be, also why."""
     if args.no_video:
         return False, ""
+    if args.eval_env == "same":
+        return False, "no evaluation video: --eval-env same films none"
     available, reason = rendering_available()
     return available, "" if available else f"no evaluation video: {reason}"

@@ -35,3 +35,9 @@ def to_host(*tensors: Tensor) -> tuple[np.ndarray, ...]:
     ends = np.cumsum([tensor.numel() for tensor in tensors])[:-1]
     parts = np.split(flat, ends)
     return tuple(part.reshape(t.shape) for part, t in zip(parts, tensors, strict=True))
+
+
+def wait_for(device: torch.device) -> None:
+    """Until a device has done all that it was given; a CPU has."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

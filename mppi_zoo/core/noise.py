@@ -43,7 +43,9 @@ def dropout_mask(
 
 def normal_draws(generator: torch.Generator | None, dtype: torch.dtype) -> Callable[..., Tensor]:
     """(*shape) -> standard normal draws where the generator is; without one, from torch's own."""
-    device = None if generator is None else generator.device
+    if generator is None:  # not passed on: that variant cannot be exported for any batch size
+        return lambda *shape: torch.randn(shape, dtype=dtype)
+    device = generator.device
     return lambda *shape: torch.randn(shape, generator=generator, device=device, dtype=dtype)
 
 

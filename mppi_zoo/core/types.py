@@ -40,10 +40,17 @@ class ObsEntry:
     Attributes:
         key: its name; for an entry of a nested space the path to it, such as "arm/0".
         shape: before flattening.
+        dtype: before flattening.
+        choices: of an entry that is coded one-hot, how many values each of its numbers may have;
+            empty for plain numbers. ``shape`` is that of the code then.
+        first: the smallest value of each of these numbers.
     """
 
     key: str
     shape: tuple[int, ...]
+    dtype: str = "float32"
+    choices: tuple[int, ...] = ()
+    first: tuple[int, ...] = ()
 
     @property
     def size(self) -> int:
@@ -87,7 +94,16 @@ class ObsSpec:
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> ObsSpec:
         """From what ``dataclasses.asdict`` gave, with lists where JSON has no tuples."""
-        entries = tuple(ObsEntry(e["key"], tuple(e["shape"])) for e in record["entries"])
+        entries = tuple(
+            ObsEntry(
+                entry["key"],
+                tuple(entry["shape"]),
+                entry.get("dtype", "float32"),
+                tuple(entry.get("choices", ())),
+                tuple(entry.get("first", ())),
+            )
+            for entry in record["entries"]
+        )
         return cls(tuple(record["shape"]), record["dtype"], entries)
 
     @property

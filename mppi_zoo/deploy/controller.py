@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
-from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
 from mppi_zoo.agent.actor import Actor, finite_action
-from mppi_zoo.agent.agent import POMPCAgent
-from mppi_zoo.agent.checkpoint import load_agent
+from mppi_zoo.agent.deadline import END, Deadline, Pace
 from mppi_zoo.agent.execution import Execution
 from mppi_zoo.agent.parts import refuse_bad_parameters, version_count
-from mppi_zoo.compute.threads import by_rule, using, work
-from mppi_zoo.config import gin_config as config
-from mppi_zoo.config import trust
+from mppi_zoo.compute.threads import using
 from mppi_zoo.core.rng import generator_for
-from mppi_zoo.core.types import EnvSpec
-from mppi_zoo.deploy.observations import flatten, refuse_unusable
-from mppi_zoo.runs import folder as run_folder
+from mppi_zoo.deploy.actions import ActionSpace
+from mppi_zoo.deploy.fallback import Fallback, RaiseError
+from mppi_zoo.deploy.observations import UnusableObservation, flatten, refuse_unusable
+
+REHEARSALS = 12
+
+
+class Decision(NamedTuple):
+    """How the last action came about."""
+
+    action: np.ndarray  # [A] in [-1, 1]
+    iterations: int | None  # of the planner, under a deadline; 0: the bare policy; None: as usual
+    refused: Exception | None = None  # why the fallback acted; None: it did not
 
 
 class Controller:
@@ -27,10 +35,17 @@ class Controller:
 
     Args:
         execution: runs the trained agent.
-        action_low, action_high: [A] the environment's own bounds, for ``act(..., native=True)``.
+        actions: the environment's own actions, for ``act(..., native=True)``.
         seed: seed of the planner's random draws.
-        check: raises for an observation [O] that must not be acted on.
+        check: raises UnusableObservation for an observation [O] that must not be acted on; None:
+            :func:`~mppi_zoo.deploy.observations.refuse_unusable`.
+        fallback: what is done where no action can be chosen.
         threads: CPU threads to compute with; the program's own number is left as it is.
+        clock: seconds, for deadlines.
+
+    Attributes:
+        last: the :class:`Decision` of the last call; None before the first of an episode.
+        refusals: how often the fallback acted.
 
     Raises:
         ValueError: the agent has parameters that are not finite.
@@ -39,18 +54,23 @@ class Controller:
     def __init__(
         self,
         execution: Execution,
-        action_low: np.ndarray,
-        action_high: np.ndarray,
+        actions: ActionSpace,
         seed: int = 0,
-        check: Callable[[np.ndarray], None] = refuse_unusable,
+        check: Callable[[np.ndarray], None] | None = None,
+        fallback: Fallback | None = None,
         threads: int = 1,
+        clock: Callable[[], float] = time.perf_counter,
     ):
         if threads < 1:
             raise ValueError(f"threads = {threads}: expected at least 1")
-        self.threads = threads
+        self.threads, self.clock = threads, clock
         self.execution, self.agent = execution, execution.agent
-        self.action_low, self.action_high = action_low, action_high
-        self.check = check
+        self.actions, self.obs = actions, self.agent.spec.obs
+        self.check = check or (lambda obs: refuse_unusable(obs, self.obs))
+        self.fallback: Fallback = fallback or RaiseError()
+        self.last: Decision | None = None
+        self.refusals = 0
+        self._pace: Pace | None = None
         self._checked = -1
         self._check_parameters()
         self._actor = Actor(execution, 1, generator_for(seed, "deployment", self.agent.device))
@@ -58,6 +78,7 @@ class Controller:
     def reset(self) -> None:
         """Call at the start of an episode: the planner forgets its last plan."""
         self._checked = -1
+        self.last = None
         self._actor.reset()
 
     def _check_parameters(self) -> None:
@@ -67,75 +88,98 @@ class Controller:
             refuse_bad_parameters(self.agent.parts, "the agent")
             self._checked = versions
 
-    def act(self, obs: np.ndarray, *, native: bool = False, planner: bool = True) -> np.ndarray:
-        """The action [A] for an observation, flattened to [O].
+    def act(
+        self,
+        obs: Any,
+        *,
+        native: bool = False,
+        planner: bool = True,
+        deadline: float | None = None,
+    ) -> np.ndarray:
+        """The action for an observation: [A] in [-1, 1].
+
+        ``last`` tells how it came about. A call that takes the fallback or, under a deadline, the
+        bare policy's action makes the planner forget its last plan.
 
         Args:
-            native: return the action in the environment's own units instead of [-1, 1].
+            obs: what the environment observes, a dictionary of entries, say, or flat numbers [O].
+            native: return the action in the environment's own units, dtype and shape, within its
+                bounds.
             planner: plan; if False, act with the bare policy, which is many times faster.
+            deadline: seconds from now, after which the action should be there: it is that of the
+                plan after as many iterations as fit, or of the bare policy where none does. Their
+                times are learned beforehand, by :meth:`warm_up`, or by the first such call.
 
         Raises:
-            UnusableObservation: a ValueError: the observation has another size than in training, or
-                an entry that is NaN, infinite or absurd, which the message names.
-            ValueError: parameters of the agent are not finite.
+            UnusableObservation: a ValueError: the observation has not the numbers it had in
+                training, or one that is NaN, infinite or absurd, which the message names. Only
+                where the fallback raises it, as by default.
+            FloatingPointError: the agent's action is not finite; as before.
+            ValueError: parameters of the agent are not finite, or the deadline is no time.
         """
-        obs = flatten(obs, self.agent.spec.obs_dim)
-        self.check(obs)
+        until = self._until(deadline)
         self._check_parameters()
-        flat = obs.astype(np.float32)[None]
+        try:
+            flat = flatten(obs, self.obs)
+            self.check(flat)
+            with using(self.threads):
+                action, iterations = self._chosen(flat.astype(np.float32)[None], planner, until)
+            self.last = Decision(action, iterations)
+        except (UnusableObservation, FloatingPointError) as error:
+            self.last = self._refused(error)
+        return self.actions.native(self.last.action) if native else self.last.action
+
+    def _until(self, deadline: float | None) -> float | None:
+        """When the action must be there; None: whenever it is."""
+        if deadline is None:
+            return None
+        if not 0 <= deadline < math.inf:
+            raise ValueError(f"deadline = {deadline}: expected seconds from now, at least 0")
+        if self._pace is None:
+            self.warm_up()
+        return self.clock() + deadline
+
+    def _chosen(
+        self, flat: np.ndarray, planner: bool, until: float | None
+    ) -> tuple[np.ndarray, int | None]:
+        """The action [A], and the planner's iterations where there is a deadline."""
+        if not planner:
+            return finite_action(self.agent.policy_action(self.agent.tensor(flat)))[0], None
+        if until is None:
+            return self._actor.act(flat, greedy=True).action[0], None
+        assert self._pace is not None
+        action, made = self._actor.act_until(flat, Deadline(self._pace, until, self.clock))
+        return action[0], made
+
+    def _refused(self, error: Exception) -> Decision:
+        """What the fallback makes of it, within [-1, 1]."""
+        zero = self.actions.zero.astype(np.float32)
+        before = zero if self.last is None else self.last.action
+        self._actor.reset()
+        action = np.asarray(self.fallback(error, before, zero), np.float32)
+        if action.shape != zero.shape or not (np.abs(action) <= 1).all():
+            raise ValueError(
+                f"the fallback {type(self.fallback).__name__} gave {action.tolist()}: expected "
+                f"{zero.size} numbers in [-1, 1]"
+            ) from error
+        self.refusals += 1
+        return Decision(action, None, error)
+
+    def warm_up(self) -> None:
+        """Plan a few times from zeros, so that what happens in the first calls alone is done.
+
+        Compiled code is compiled, and the times of the plan's iterations are learned for
+        deadlines. The plan of the episode and the draws of its next ones stay.
+        """
+        flat = np.zeros((1, self.agent.spec.obs_dim), np.float32)
+        draws = generator_for(0, "rehearsal", self.agent.device)
         with using(self.threads):
-            if planner:
-                action = self._actor.act(flat, greedy=True)[0][0]
-            else:
-                action = finite_action(self.agent.policy_action(self.agent.tensor(flat)))[0]
-        if not native:
-            return action
-        return self.action_low + 0.5 * (action + 1) * (self.action_high - self.action_low)
-
-
-def threads_for(agent: POMPCAgent) -> int:
-    """CPU threads to act with: ``OMP_NUM_THREADS``, or by rule."""
-    return by_rule(work(agent.planner.samples, agent.world_model.mlp_dim))
-
-
-def load(
-    folder: str | Path,
-    *,
-    best: bool = True,
-    device: str | torch.device = "cpu",
-    threads: int | None = None,
-    imports: bool = False,
-) -> Controller:
-    """The agent of a run folder, ready to act; no environment is needed.
-
-    Args:
-        folder: a run folder, as ``python -m mppi_zoo.run`` writes it.
-        best: take the agent with the best evaluation; if False, the last one.
-        device: device to compute on.
-        threads: CPU threads; None chooses them by the networks' sizes and the cores, or takes
-            ``OMP_NUM_THREADS`` (docs/speed.md, "Threads").
-        imports: import the modules that the folder names, which runs their code: of folders that
-            you trust. Those that you have imported yourself need no permission.
-
-    Raises:
-        FileNotFoundError: if the folder is not a run folder or holds no agent yet.
-        ForeignCode: a ValueError: if it names modules, and ``imports`` is not given.
-        ValueError: if its files are damaged, or ``threads`` is below 1.
-    """
-    folder = Path(folder)
-    record = run_folder.read(folder)
-    modules = trust.modules_of_record(record)
-    if not imports:
-        trust.refuse_modules(modules, str(folder / run_folder.RUN_FILE))
-        in_gin = trust.modules_of_run_config(folder, run_folder.CONFIG_FILE)
-        trust.refuse_modules(in_gin, str(folder / run_folder.CONFIG_FILE))
-    experiment = config.parse([str((folder / run_folder.CONFIG_FILE).resolve())], imports=modules)
-    agent = experiment.agent(EnvSpec(**record["spec"]), device=device)
-    load_agent(folder, agent, best)
-    bounds = record["action_bounds"]
-    return Controller(
-        experiment.execution(agent),
-        np.asarray(bounds["low"], np.float32),
-        np.asarray(bounds["high"], np.float32),
-        threads=threads_for(agent) if threads is None else threads,
-    )
+            for number in range(REHEARSALS):
+                if number < 3:  # which learn nothing: they compile, or are slower for other reasons
+                    self._pace = Pace()
+                assert self._pace is not None
+                actor = Actor(self.execution, 1, draws)
+                actor.act_until(flat, Deadline(self._pace, math.inf, self.clock))
+                began = self.clock()
+                finite_action(self.agent.policy_action(self.agent.tensor(flat)))
+                self._pace.note(END, self.clock() - began)

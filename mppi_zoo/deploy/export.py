@@ -1,107 +1,149 @@
-"""Exports a trained agent as programs for plain torch: ``python -m mppi_zoo.export RUN_FOLDER``.
+"""Exports a trained agent as programs: ``python -m mppi_zoo.export RUN_FOLDER``.
 
-``policy.pt2``: observations [1, O] -> action [1, A] in [-1, 1].
-``planner.pt2``: observations [1, O] and the last plan [R, 1, A] (zeros at the start of an episode;
-R is H but where the planner keeps more) -> the action [1, A] without exploration noise, and the
-plan for the next call. Its random draws come from torch's global generator, which
-``torch.manual_seed`` seeds.
+``policy.pt2`` and ``planner.pt2`` run in plain torch, ``policy.onnx`` and ``planner.onnx`` (with
+``--onnx``) in onnxruntime; ``export.json`` says all that a program around them must know. They take
+any number of states B at once. docs/on_a_robot.md shows how to call them.
 
-    policy = torch.export.load("policy.pt2").module()
-    action = policy(obs)
+policy: observations [B, O] and the last actions [B, A] -> actions [B, A] in the environment's own
+units, within its bounds; and refused [B], see :mod:`mppi_zoo.deploy.programs`.
+planner: besides, the last plan [R, B, A] (zeros at the start of an episode; R is H but where the
+planner keeps more) -> besides, the plan for the next call. It leaves out the exploration noise.
+The draws of ``planner.pt2`` come from torch's global generator, which ``torch.manual_seed`` seeds;
+those of ``planner.onnx`` are further inputs.
 
-Both raise a RuntimeError for an observation with NaN, infinity or an absurd number.
 Plain torch does not check the files; :func:`load_program` does.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.export import Dim
 
-from mppi_zoo.agent.agent import POMPCAgent
 from mppi_zoo.agent.execution import Execution
-from mppi_zoo.deploy.controller import load
-from mppi_zoo.deploy.observations import ABSURD
+from mppi_zoo.deploy.actions import ActionSpace
+from mppi_zoo.deploy.description import described, noise_inputs
+from mppi_zoo.deploy.fallback import NAMED, Fallback, RaiseError, ZeroAction
+from mppi_zoo.deploy.loading import load
+from mppi_zoo.deploy.programs import Outside, PlannerProgram, PolicyProgram
+from mppi_zoo.runs import folder as run_folder
 from mppi_zoo.runs import reader
+from mppi_zoo.runs.atomic import write_text
 from mppi_zoo.runs.outcome import DONE, Attempt, add_debug, conclude
 from mppi_zoo.runs.seal import check_seal, write_sealed
 
-
-class PolicyProgram(nn.Module):
-    """The bare policy's deterministic action."""
-
-    def __init__(self, agent: POMPCAgent):
-        super().__init__()
-        self.world_model, self.policy = agent.world_model, agent.policy
-
-    def forward(self, obs: Tensor) -> Tensor:
-        """obs [B, O] -> action [B, A]."""
-        _refuse_unusable(obs)
-        return self.policy.mode(self.world_model.encode(obs))
-
-
-class PlannerProgram(nn.Module):
-    """The planner with its networks; it acts as the agent does without exploration noise."""
-
-    def __init__(self, execution: Execution):
-        super().__init__()
-        agent = execution.agent
-        self.encoder = agent.world_model.encoder
-        self.networks = nn.ModuleList(execution.refreshed_networks())  # what the model below calls
-        self.draw, self.planner = agent.draw_plan_noise, agent.planner
-        self.model = execution.planning_model()
-
-    def forward(self, obs: Tensor, plan: Tensor) -> tuple[Tensor, Tensor]:
-        """obs [B, O], the last plan [R, B, A] -> (action [B, A], plan [R, B, A])."""
-        _refuse_unusable(obs)
-        _refuse_unusable(plan)
-        noise = self.draw(obs.shape[0], None)
-        z = self.encoder(obs)
-        result = self.planner.plan(z, self.model, noise, warm_start=plan, greedy=True)
-        return result.action, result.warm_start
-
-
-def _refuse_unusable(numbers: Tensor) -> None:
-    """As :func:`mppi_zoo.deploy.observations.refuse_unusable`, within a program.
-
-    A program cannot name the entry. On CUDA the check ends the process's use of the device.
-    """
-    torch.ops.aten._assert_async.msg(
-        (numbers.abs() <= ABSURD).all(),
-        f"the observation or the last plan holds NaN, infinity or a number beyond {ABSURD:g}: no "
-        "action is chosen from it",
-    )
+STATES = Dim("batch", min=1)
 
 
 @torch.no_grad()
-def save(execution: Execution, folder: Path, states: int = 1) -> tuple[Path, Path]:
-    """Write ``policy.pt2`` and ``planner.pt2``; returns their paths.
+def save(
+    execution: Execution,
+    actions: ActionSpace,
+    folder: Path,
+    *,
+    fallback: str = "raise",
+    onnx: bool = False,
+    about: Mapping[str, Any] | None = None,
+) -> list[Path]:
+    """Write the programs and ``export.json``; returns their paths.
 
     Args:
-        states: batch size of the programs, fixed at export.
+        actions: the environment's own.
+        fallback: what is done for states with unusable inputs: "raise", "hold" or "zero". ONNX has
+            no errors: its programs take "zero" for "raise".
+        onnx: write the ONNX programs too.
+        about: further entries of ``export.json``.
 
     Raises:
         ValueError: if the agent is compiled, since only eager agents can be exported.
+        ImportError: a package for ONNX is missing.
     """
     if execution.compiled:
         raise ValueError("the agent is compiled; call execution.uncompile() before exporting it")
+    chosen = NAMED[fallback]
     agent = execution.agent
-    obs = torch.zeros(states, agent.spec.obs_dim, dtype=agent.dtype, device=agent.device)
-    plan = obs.new_zeros(agent.planner.warm_rows, states, agent.spec.action_dim)
     folder.mkdir(parents=True, exist_ok=True)
-    paths = folder / "policy.pt2", folder / "planner.pt2"
-    programs = (PolicyProgram(agent), (obs,)), (PlannerProgram(execution), (obs, plan))
-    for path, (program, example) in zip(paths, programs, strict=True):
-        buffer = io.BytesIO()
-        torch.export.save(torch.export.export(program, example), buffer)
-        write_sealed(path, lambda file, content=buffer: file.write(content.getbuffer()))
+    paths = []
+    with _without_gradients(execution):
+        outside = Outside(actions, chosen)
+        policy = PolicyProgram(agent, outside)
+        drawn = PlannerProgram(execution, outside, lambda b: agent.draw_plan_noise(b, None), tuple)
+        inputs = _inputs(execution, actions)
+        for name, program in (("policy", policy), ("planner", drawn)):
+            paths.append(folder / f"{name}.pt2")
+            _write_pt2(paths[-1], program, inputs if name == "planner" else inputs[:2])
+        if onnx:
+            paths += _write_onnx(execution, actions, folder, chosen, inputs)
+    content = described(execution, actions, fallback, paths)
+    paths.append(folder / "export.json")
+    write_text(paths[-1], json.dumps({**content, **(about or {})}, indent=2) + "\n")
     return paths
+
+
+Inputs = list[tuple[str, Tensor, int]]  # name, example of two states, axis of the states
+
+
+def _inputs(execution: Execution, actions: ActionSpace) -> Inputs:
+    """What the planner's program takes, the draws left out."""
+    agent = execution.agent
+    obs = torch.zeros(2, agent.spec.obs_dim, dtype=agent.dtype, device=agent.device)
+    last = torch.zeros(2, agent.spec.action_dim, device=agent.device)
+    last = last.to(torch.from_numpy(actions.low.astype(actions.dtype)).dtype)
+    plan = obs.new_zeros(agent.planner.warm_rows, 2, agent.spec.action_dim)
+    return [("obs", obs, 0), ("last", last, 0), ("plan", plan, 1)]
+
+
+def _write_pt2(path: Path, program: nn.Module, inputs: Inputs) -> None:
+    dims = {name: {axis: STATES} for name, _, axis in inputs}
+    exported = torch.export.export(
+        program, tuple(example for _, example, _ in inputs), dynamic_shapes=dims
+    )
+    buffer = io.BytesIO()
+    torch.export.save(exported, buffer)
+    write_sealed(path, lambda file: file.write(buffer.getbuffer()))
+
+
+def _write_onnx(
+    execution: Execution,
+    actions: ActionSpace,
+    folder: Path,
+    fallback: Fallback,
+    inputs: Inputs,
+) -> list[Path]:
+    from mppi_zoo.deploy.onnx_files import write  # its packages are an extra
+
+    agent = execution.agent
+    execution = Execution(agent)  # as trained: bfloat16 is unknown to onnxruntime on a CPU
+    outside = Outside(actions, ZeroAction() if isinstance(fallback, RaiseError) else fallback)
+    noise, record = noise_inputs(agent)
+    planner = PlannerProgram(execution, outside, None, record)
+    paths = [folder / "policy.onnx", folder / "planner.onnx"]
+    write(paths[0], PolicyProgram(agent, outside), inputs[:2], [], ["action", "refused"])
+    write(paths[1], planner, inputs, noise, ["action", "next_plan", "refused"])
+    return paths
+
+
+@contextlib.contextmanager
+def _without_gradients(execution: Execution) -> Iterator[None]:
+    """No parameter asks for gradients inside: an exported one would keep asking for ever."""
+    agent = execution.agent
+    learned = [p for m in agent.parts for p in m.parameters() if p.requires_grad]
+    try:
+        for parameter in learned:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for parameter in learned:
+            parameter.requires_grad_(True)
 
 
 def load_program(path: str | Path) -> torch.export.ExportedProgram:
@@ -133,18 +175,41 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("run", type=Path, help="run folder")
     parser.add_argument("--out", type=Path, help="where to write; default: RUN/exported")
     parser.add_argument("--last", action="store_true", help="the last agent, not the best")
+    parser.add_argument(
+        "--fallback",
+        choices=sorted(NAMED),
+        default="raise",
+        help="the action for an observation with NaN, infinity or an absurd number: none but an "
+        "error, the last one, or the environment's 0; default: raise",
+    )
+    parser.add_argument("--onnx", action="store_true", help="programs for onnxruntime too")
     parser.add_argument("--trust", action="store_true", help="import what the folder names")
     add_debug(parser)
     args = parser.parse_args(argv)
 
     def body(attempt: Attempt) -> int:
-        execution = load(args.run, best=not args.last, imports=args.trust).execution
+        controller = load(args.run, best=not args.last, imports=args.trust)
         attempt.begun = True
-        for path in save(execution, args.out or reader.inside(args.run, "exported")):
+        out = args.out or reader.inside(args.run, "exported")
+        about = _about(run_folder.read(args.run))
+        for path in save(
+            controller.execution,
+            controller.actions,
+            out,
+            fallback=args.fallback,
+            onnx=args.onnx,
+            about=about,
+        ):
             print(path)
         return DONE
 
     return conclude(body, debug=args.debug)
+
+
+def _about(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``run.json`` says of an agent's origin; older ones do not say all of it."""
+    names = ("member", "task", "seed", "action_repeat", "control_hz")
+    return {name: record.get(name) for name in names}
 
 
 if __name__ == "__main__":

@@ -24,7 +24,9 @@ def make(task: str, options: EnvOptions, render: bool) -> AgentEnv:
 
     The factory, a class or a function, is called without arguments, or with ``render_mode`` if it
     takes one. Optional attributes of the innermost environment: ``episodic`` (bool, else taken as
-    True) and ``max_episode_steps`` (its own time limit, else EnvOptions.max_episode_steps).
+    True), ``max_episode_steps`` (its own time limit, else EnvOptions.max_episode_steps), and
+    ``restorable`` (bool, else taken as False: whether an episode may be played again, and a few
+    steps played before the first one, in order to find out whether that works).
 
     Raises:
         ImportError: the module cannot be imported.
@@ -45,7 +47,9 @@ def make(task: str, options: EnvOptions, render: bool) -> AgentEnv:
         )
     if options.max_episode_steps is not None:
         env = TimeLimit(env, options.max_episode_steps)
-    return standardise(env, task, options)
+    agent_env = standardise(env, task, options)
+    agent_env.assumed_restorable = False  # it might be a robot
+    return agent_env
 
 
 def _load(task: str) -> Callable[..., Any]:

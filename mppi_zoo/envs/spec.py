@@ -67,7 +67,10 @@ def observation_spec(space: spaces.Space) -> ObsSpec:
     """
     from mppi_zoo.core.types import ObsEntry, ObsSpec
 
-    entries = tuple(ObsEntry(path or "obs", _shape(part)) for path, part in leaves(space))
+    entries = tuple(
+        ObsEntry(path or "obs", _shape(part), str(part.dtype or "float32"), *_choices(part))
+        for path, part in leaves(space)
+    )
     return ObsSpec((sum(entry.size for entry in entries),), "float32", entries)
 
 
@@ -75,3 +78,12 @@ def _shape(space: spaces.Space) -> tuple[int, ...]:
     if isinstance(space, spaces.Box | spaces.MultiBinary):
         return space.shape
     return (spaces.flatdim(space),)
+
+
+def _choices(space: spaces.Space) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """How many values each number of a Discrete or MultiDiscrete has, and the smallest of them."""
+    if isinstance(space, spaces.Discrete):
+        return (int(space.n),), (int(space.start),)
+    if isinstance(space, spaces.MultiDiscrete):
+        return tuple(space.nvec.ravel().tolist()), tuple(space.start.ravel().tolist())
+    return (), ()

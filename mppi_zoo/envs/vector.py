@@ -29,7 +29,9 @@ class EpisodeVector:
         num_envs: N.
         spec: the EnvSpec of each environment.
         single_action_space, single_observation_space: the Box of each environment.
-        action_bounds: ``low`` and ``high`` [A] of the inner environment, in its own units.
+        action_bounds: ``low`` and ``high`` [A] of the inner environment, in its own units, and the
+            ``dtype`` and ``shape`` of its actions.
+        action_repeat: environment steps per agent step.
 
     Raises:
         ValueError: the task has no time limit; else as ``envs.make_vector``.
@@ -56,7 +58,8 @@ class EpisodeVector:
         self.single_observation_space = self._vector.single_observation_space
         try:
             facts = self._vector.get_attr("facts")[0]
-            self.action_bounds: dict[str, list[float]] = self._vector.get_attr("action_bounds")[0]
+            self.action_bounds: dict[str, Any] = self._vector.get_attr("action_bounds")[0]
+            self.action_repeat: int = facts.action_repeat
             self.spec = build_spec(self.single_observation_space, self.single_action_space, facts)
         except ValueError:
             self._vector.close()
@@ -172,20 +175,26 @@ class EpisodeVector:
         together = sum(seconds) if hasattr(self._vector, "envs") else max(seconds)
         return together / self.num_envs
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self, within: np.ndarray | None = None) -> dict[str, Any]:
         """The state of each environment as plain arrays: its episode's number, seed and actions.
 
+        Args:
+            within: [N] bool, the environments whose episode counts; None: all.
+
         Raises:
-            RuntimeError: an environment is not within an episode.
+            RuntimeError: one of these is not within an episode.
         """
-        if not self._running.all():
+        within = np.ones(self.num_envs, dtype=bool) if within is None else within.copy()
+        if not self._running[within].all():
             raise RuntimeError(self._idle_message())
         empty = np.zeros((0, self.spec.action_dim), np.float32)
+        histories = zip(within, self._actions, strict=True)
         return {
             "episode": self.episode,
             "seeds": self._seeds.copy(),
-            "actions": [np.array(taken) if taken else empty for taken in self._actions],
+            "actions": [np.array(taken) if keep and taken else empty for keep, taken in histories],
             "obs": self._obs.copy(),
+            "within": within,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> np.ndarray:
@@ -198,27 +207,27 @@ class EpisodeVector:
         Raises:
             ValueError: the state has another number of environments.
         """
-        if len(state["seeds"]) != self.num_envs:
-            raise ValueError(
-                f"the state has {len(state['seeds'])} environments; expected {self.num_envs}"
-            )
+        if (count := len(state["seeds"])) != self.num_envs:
+            raise ValueError(f"the state has {count} environments; expected {self.num_envs}")
         self.episode = state["episode"]
         self._seeds = np.array(state["seeds"])
-        # First a reset through the vector, so that it notes that all episodes have begun.
-        self._vector.reset(seed=self._seeds.tolist())
-        histories = list(zip(self._seeds.tolist(), state["actions"], strict=True))
-        self._vector.set_attr("history", histories)
-        found = self._vector.call("replay_history")
+        within = np.array(state["within"])
+        found: list[np.ndarray | None] = [None] * self.num_envs
+        if within.any() and all(self._vector.get_attr("restorable")):
+            # First a reset through the vector, so that it notes that all episodes have begun.
+            self._vector.reset(seed=self._seeds.tolist())
+            histories = list(zip(self._seeds.tolist(), state["actions"], strict=True))
+            self._vector.set_attr("history", histories)
+            found = self._vector.call("replay_history")
         self._obs = np.array(state["obs"])
         self._actions = [list(taken) for taken in state["actions"]]
         self._steps = np.array([len(taken) for taken in self._actions])
-        self._started[:] = self._running[:] = True
-        lost = [
-            obs is None or not np.array_equal(obs, was)
-            for obs, was in zip(found, self._obs, strict=True)
-        ]
-        self.reset(np.array(lost))
-        return np.array(lost)
+        self._started[:], self._running = True, within.copy()
+        pairs = zip(found, self._obs, strict=True)
+        same = [obs is not None and np.array_equal(obs, was) for obs, was in pairs]
+        lost = within & ~np.array(same)
+        self.reset(lost)
+        return lost
 
     def observations(self) -> np.ndarray:
         """The newest observations [N, O]; a copy."""

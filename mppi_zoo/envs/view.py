@@ -15,6 +15,7 @@ from mppi_zoo.envs.faults import EnvironmentFault
 
 PROBE_STEPS = 10
 PROBE_SEEDS = (20_011, 20_021)
+NOT_DECLARED = "it does not declare restorable = True (it might be a robot, so it is not moved)"
 
 
 class EpisodeFacts(NamedTuple):
@@ -79,7 +80,12 @@ class AgentEnv(gymnasium.Wrapper):
         self._action_dtype = bounds.dtype
         self._low = bounds.low.astype(np.float64).ravel()
         self._high = bounds.high.astype(np.float64).ravel()
-        self.action_bounds = {"low": self._low.tolist(), "high": self._high.tolist()}
+        self.action_bounds = {
+            "low": self._low.tolist(),
+            "high": self._high.tolist(),
+            "dtype": str(bounds.dtype),
+            "shape": list(bounds.shape),
+        }
         self._half_range = (self._high - self._low) / 2.0
         self._rescales = bool(np.any(self._low != -1.0) or np.any(self._high != 1.0))
         self._lower = np.full(self._low.shape, -1.0)
@@ -87,6 +93,7 @@ class AgentEnv(gymnasium.Wrapper):
         self.step_seconds = 0.0  # of an agent step, as `probe` found it
         self.index = 0  # among the environments of a vector
         self.history: tuple[int, np.ndarray] | None = None  # for `replay_history`
+        self.assumed_restorable = True  # where the environment does not declare it
         self._seed: int | None = None
         self._steps = 0
 
@@ -143,13 +150,20 @@ class AgentEnv(gymnasium.Wrapper):
         except BaseException as error:
             warnings.warn(f"{self.facts.task}: close raised {_told(error)}", stacklevel=2)
 
+    @property
+    def restorable(self) -> bool:
+        """Whether the environment may be moved in order to restore or to probe an episode."""
+        return bool(getattr(self.unwrapped, "restorable", self.assumed_restorable))
+
     def probe(self) -> str:
         """Why an episode cannot be restored by its seed and actions; empty if it can.
 
-        Plays a few steps of two episodes, and of the first again; ``step_seconds`` is set.
+        Plays a few steps of two episodes, and of the first again; ``step_seconds`` is set. An
+        environment that is not :attr:`restorable` is neither reset nor moved.
         """
-        if not getattr(self.unwrapped, "restorable", True):
-            return "it declares restorable = False"
+        if not self.restorable:
+            declared = hasattr(self.unwrapped, "restorable")
+            return "it declares restorable = False" if declared else NOT_DECLARED
         first = self._excerpt(PROBE_SEEDS[0])
         self._excerpt(PROBE_SEEDS[1])
         again = self._excerpt(PROBE_SEEDS[0])
@@ -160,10 +174,10 @@ class AgentEnv(gymnasium.Wrapper):
         """Play the episode of ``history`` (seed, actions [k, A]) again.
 
         Returns:
-            Its last observation [O]. None if there is no history, if the environment declares
-            ``restorable = False``, or if the episode now ends earlier.
+            Its last observation [O]. None if there is no history, if the environment is not
+            :attr:`restorable`, or if the episode now ends earlier.
         """
-        if self.history is None or not getattr(self.unwrapped, "restorable", True):
+        if self.history is None or not self.restorable:
             return None
         (seed, actions), self.history = self.history, None
         obs, _ = self.reset(seed=seed, options={})

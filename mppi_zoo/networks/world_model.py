@@ -16,6 +16,7 @@ from mppi_zoo.core.types import EnvSpec, Step
 from mppi_zoo.networks.dynamics import DynamicsFactory, single_dynamics
 from mppi_zoo.networks.encoder import Encoder, vector_encoder
 from mppi_zoo.networks.layers import LatentNorm, mlp, simnorm, zero_init
+from mppi_zoo.networks.normalizer import Normalizer, NormalizerFactory
 from mppi_zoo.networks.two_hot import TwoHot
 
 
@@ -36,6 +37,8 @@ class WorldModel(nn.Module):
             :data:`~mppi_zoo.networks.encoder.Encoder`.
         dynamics: builds the network from latent and action to the next latent, one or an ensemble;
             see :data:`~mppi_zoo.networks.dynamics.DynamicsFactory`.
+        normalizer: (obs) -> what observations pass before the encoder, such as
+            :class:`~mppi_zoo.networks.normalizer.ObsNormalizer`; None: nothing.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class WorldModel(nn.Module):
         discount: Probability | None = None,
         encoder: Encoder = vector_encoder,
         dynamics: DynamicsFactory = single_dynamics,
+        normalizer: NormalizerFactory | None = None,
     ):
         super().__init__()
         self.latent_dim, self.mlp_dim, self.spec = latent_dim, mlp_dim, spec
@@ -61,6 +65,7 @@ class WorldModel(nn.Module):
 
         hidden = [mlp_dim, mlp_dim]
         reward_hidden = [mlp_dim] * reward_hidden_layers
+        self.normalizer = Normalizer() if normalizer is None else normalizer(spec.obs)
         self.encoder = encoder(spec.obs, enc_dim, num_enc_layers, latent_dim, norm())
         self.dynamics = dynamics(step_dim, hidden, latent_dim, norm())
         self.reward_net = mlp(step_dim, reward_hidden, self.two_hot.bins, out_init=zero_init)
@@ -71,7 +76,7 @@ class WorldModel(nn.Module):
 
     def encode(self, obs: Tensor) -> Tensor:
         """Observations [..., O] -> latents [..., Z]."""
-        return self.encoder(obs)
+        return self.encoder(self.normalizer(obs))
 
     def next(self, z: Tensor, action: Tensor) -> Tensor:
         """The next latent d(z, a): [..., Z], [..., A] -> [..., Z]; see :meth:`step`."""

@@ -7,7 +7,7 @@ and never a network, so that an ensemble or a penalty is another model, not anot
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -129,6 +129,24 @@ class Planner(abc.ABC):
             greedy: leave out the exploration noise (evaluation, re-analysis).
             step: 0-d, agent steps taken so far; None where no training is under way.
         """
+
+    def stages(
+        self,
+        z: Tensor,
+        model: PlanningModel,
+        noise: Any,
+        *,
+        warm_start: Tensor | None = None,
+        greedy: bool = False,
+        step: Tensor | None = None,
+    ) -> Iterator[Callable[[], PlanResult]]:
+        """The plan of :meth:`plan`, stage by stage, for those who may have to stop before its end.
+
+        After each stage comes what gives the plan so far; the last gives that of :meth:`plan`. All
+        states are planned together. A planner that cannot be interrupted has one stage.
+        """
+        result = self.plan(z, model, noise, warm_start=warm_start, greedy=greedy, step=step)
+        yield lambda: result
 
     def noise_of_states(self, noise: Any, states: Tensor) -> Any:
         """The draws of some of the states, numbered in ``states`` [b] int64.

@@ -14,6 +14,7 @@ from torch import Tensor
 from mppi_zoo.core.ranges import Probability
 from mppi_zoo.core.registration import register
 from mppi_zoo.core.types import Gaussian
+from mppi_zoo.planning.base import PlanResult
 
 
 class PlanIteration(NamedTuple):
@@ -135,6 +136,27 @@ def with_kept(drawn: Tensor, kept: Tensor) -> Tensor:
     """
     some = drawn.shape[2] - kept.shape[2]
     return torch.cat([drawn[:, :, :some], torch.where(_there(kept), kept, drawn[:, :, some:])], 2)
+
+
+def result_of(
+    last: PlanIteration,
+    noise: tuple[Tensor, Tensor],
+    greedy: bool,
+    choice: Choice,
+    report: Report,
+    memory: EliteMemory,
+) -> PlanResult:
+    """What a plan comes to after an iteration: an elite's first action, the report, what is kept.
+
+    Args:
+        noise: [B, K] of the choice, [B, A] of the exploration, which a greedy plan leaves out.
+    """
+    pick = choice(last, noise[0], greedy)
+    actions = last.elite_actions[0]
+    first = actions.gather(1, pick.unsqueeze(-1).expand(-1, -1, actions.shape[-1])).squeeze(1)
+    dist, value = report(last, first), last.elite_value.gather(1, pick).squeeze(-1)
+    action = first if greedy else (first + last.std[0] * noise[1]).clamp(-1, 1)
+    return PlanResult(action, dist, value, last.mean, memory.rows(last.mean, last))
 
 
 def agreement(last: PlanIteration, proposals: int) -> dict[str, Tensor]:

@@ -30,6 +30,12 @@ class GradientNoise(NamedTuple):
     action: Tensor  # [B, A] standard normal, exploration
     along: Tensor | None  # [B, n, V, A] standard normal, further draws of the scoring
 
+    @staticmethod
+    def distributions() -> dict[str, str]:
+        """What each field is drawn from; "pairs": two different heads of the critic."""
+        normal = dict.fromkeys(("policy", "terminal", "action", "along"), "normal")
+        return normal | {"heads": "pairs"}
+
 
 class Ascent(NamedTuple):
     """n sequences of each state and what is known of them."""

@@ -1,13 +1,12 @@
 """MPPI over the latent model: a pure, stateless, batched function (docs/method.md, section 4).
 
-Acting in one environment, acting in many, evaluation and re-analysis are the same call; the warm
-start goes in and comes back.
+Acting, evaluation and re-analysis are the same call; the warm start goes in and comes back.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -16,7 +15,6 @@ from torch import Tensor
 from mppi_zoo.compute.compilation import compiled
 from mppi_zoo.core.ranges import Count, NonNegative, Positive, PositiveInt, Size, SizeOrNone
 from mppi_zoo.core.registration import register
-from mppi_zoo.core.types import Gaussian
 from mppi_zoo.planning.base import Planner, PlanningModel, PlanResult
 from mppi_zoo.planning.candidates import (
     CandidateNoise,
@@ -33,9 +31,11 @@ from mppi_zoo.planning.elites import (
     agreement,
     draw_by_weight,
     picked_with_final_std,
+    result_of,
     with_kept,
 )
 from mppi_zoo.planning.mppi_noise import MPPINoise, draw_mppi_noise, noise_of_states, of_iterations
+from mppi_zoo.planning.pieces import full_piece, joined, pieces
 from mppi_zoo.planning.scoring import ScoreNoise, Scoring, TerminalReturn
 from mppi_zoo.planning.start import ShiftedPlan, Start
 
@@ -176,8 +176,7 @@ class MPPIPlanner(Planner):
         index = elites[None, :, :, None].expand(*actions.shape[:2], -1, actions.shape[-1])
         elite_actions = actions.gather(2, index)
         weights = torch.softmax(self.temperature * elite_value, 1)
-        scale = 1 / (weights.sum(1) + 1e-9)
-        scale = scale[None, :, None]
+        scale = (1 / (weights.sum(1) + 1e-9))[None, :, None]
         spread = weights[None, :, :, None]
         # the sampling distribution moves to the elites' moments
         mean = (spread * elite_actions).sum(2) * scale
@@ -203,32 +202,37 @@ class MPPIPlanner(Planner):
             on_iteration: called with each :class:`PlanIteration`; a plan that is watched is not
                 cut into pieces. The others: :meth:`Planner.plan`.
         """
-        batch, action_dim = z.shape[0], noise.action.shape[-1]
-        if warm_start is None:
-            warm_start = z.new_zeros(self.warm_rows, batch, action_dim)
-        # optimise the plans, piece by piece
+        batch = z.shape[0]
         if batch == 1 or on_iteration is not None or z.device.type != "cpu":
-            result = self._plan_piece(z, model, noise, warm_start, greedy, step, on_iteration)
-        else:
-            pieces = []
-            for rows in self._pieces(*z.shape):
-                part = z[rows], model, self.noise_of_states(noise, rows), warm_start[:, rows]
-                pieces.append(self._plan_piece(*part, greedy, step))
-            parts = zip(*pieces, strict=True)
-            result = [torch.cat(part, -2).narrow(-2, 0, batch) for part in parts]
-        picked, std, dist_mean, dist_std, value, rows = result
-        # act: the picked elite's first action, with exploration noise unless greedy
-        action = picked if greedy else (picked + std * noise.action).clamp(-1, 1)
-        dist = Gaussian(dist_mean, dist_std)
-        return PlanResult(action, dist, value.squeeze(-1), rows[: self.horizon], rows)
+            return self._plan_piece(z, model, noise, warm_start, greedy, step, on_iteration)
+        planned, full = [], full_piece(self.cached_numbers, self.samples, z.shape[-1])
+        for rows in pieces(batch, full, self.compiled):
+            warm = None if warm_start is None else warm_start[:, rows]
+            part = z[rows], model, self.noise_of_states(noise, rows), warm
+            planned.append(self._plan_piece(*part, greedy, step))
+        return joined(planned, batch)
 
+    def stages(
+        self,
+        z: Tensor,
+        model: PlanningModel,
+        noise: MPPINoise,
+        *,
+        warm_start: Tensor | None = None,
+        greedy: bool = False,
+        step: Tensor | None = None,
+    ) -> Iterator[Callable[[], PlanResult]]:
+        """See :meth:`Planner.stages`: a stage is an iteration."""
+        for last in self._iterations(z, model, noise, warm_start, step):
+            yield lambda last=last: self._result(last, noise, greedy)
+
+    @torch.no_grad()
     def examine(
         self, z: Tensor, model: PlanningModel, noise: MPPINoise
     ) -> tuple[PlanResult, dict[str, Tensor]]:
         """A greedy plan from z [B, Z], and what its last elites have in common."""
-        last: deque[PlanIteration] = deque(maxlen=1)  # the candidates of all would be large
-        result = self.plan(z, model, noise, greedy=True, on_iteration=last.append)
-        return result, agreement(last[0], self.policy_samples)
+        (last,) = deque(self._iterations(z, model, noise, None, None, eager=True), maxlen=1)
+        return self._result(last, noise, greedy=True), agreement(last, self.policy_samples)
 
     def noise_of_states(self, noise: MPPINoise, states: Tensor) -> MPPINoise:
         """The draws of some of the states, numbered in ``states`` [b] int64."""
@@ -236,27 +240,14 @@ class MPPIPlanner(Planner):
 
     def granularity(self, batch: int, latent_dim: int) -> int:
         """Fewer states than a multiple of so many take no less time, in a batch of ``batch``."""
-        full = self._full_piece(latent_dim)
+        full = full_piece(self.cached_numbers, self.samples, latent_dim)
         return full if self.compiled and batch > full // 2 else 1
 
-    def _full_piece(self, latent_dim: int) -> int:
-        """States that are planned together at most."""
-        return max(1, self.cached_numbers // (self.samples * latent_dim))
-
-    def _pieces(self, batch: int, latent_dim: int) -> list[Tensor]:
-        """Numbers of the states in each piece of a batch."""
-        full, end = self._full_piece(latent_dim), batch
-        if self.compiled and batch % full > full // 2:
-            end = -(-batch // full) * full  # what the last one lacks, states planned already fill
-        return list((torch.arange(end) % batch).split(full))
-
     def _is_compiled_for(self, z: Tensor) -> bool:
-        """Whether the states in z [b, 1, Z] are one or a whole piece.
-
-        Compiled code is for one size, and each size takes a minute to compile. In between, where
-        products are large beside the calls, it would gain a tenth.
-        """
-        sizes = (1, self._full_piece(z.shape[-1]))
+        """Whether compiled code plans for z [b, 1, Z]: for one state or a whole piece."""
+        # each size takes a minute to compile, and those in between would gain a tenth
+        sizes = (1, full_piece(self.cached_numbers, self.samples, z.shape[-1]))
+        sizes = (1, full_piece(self.cached_numbers, self.samples, z.shape[-1]))
         return z.device.type != "cpu" or z.shape[0] in sizes
 
     def _plan_piece(
@@ -264,16 +255,32 @@ class MPPIPlanner(Planner):
         z: Tensor,
         model: PlanningModel,
         noise: MPPINoise,
-        warm_start: Tensor,
+        warm_start: Tensor | None,
         greedy: bool,
         step: Tensor | None,
         on_iteration: Callable[[PlanIteration], None] | None = None,
-    ) -> tuple[Tensor, ...]:
-        """Picked action, std, the report's mean, std [b, A], value [b, 1], warm start [R, b, A]."""
+    ) -> PlanResult:
+        tell = on_iteration or (lambda _: None)
+        for last in self._iterations(z, model, noise, warm_start, step, bool(on_iteration)):
+            tell(last)
+        return self._result(last, noise, greedy)
+
+    def _iterations(
+        self,
+        z: Tensor,
+        model: PlanningModel,
+        noise: MPPINoise,
+        warm_start: Tensor | None,
+        step: Tensor | None,
+        eager: bool = False,
+    ) -> Iterator[PlanIteration]:
+        """The iterations of the plans from z [b, Z], all states together."""
+        if warm_start is None:
+            warm_start = z.new_zeros(self.warm_rows, z.shape[0], noise.action.shape[-1])
         # sample policy trajectories, once for all iterations
         z = z.unsqueeze(1)
         propose, iterate = self._propose, self._iterate
-        if on_iteration is not None or not self._is_compiled_for(z):
+        if eager or not (self.compiled and self._is_compiled_for(z)):
             propose, iterate = self.scoring.propose, self.iterate
         proposals, proposed = propose(model, z, noise.policy)
         # where the sampling distribution starts, and the elites of the last step
@@ -284,12 +291,9 @@ class MPPIPlanner(Planner):
         sizes = [self.population(j, self.samples, self.elites) for j in range(len(noise.heads))]
         for draws in of_iterations(noise, sizes):
             last = iterate(model, z, proposals, proposed, mean, std, kept, draws)
-            mean, std = last.mean, last.std
-            kept = self.memory.keep(last)
-            if on_iteration is not None:
-                on_iteration(last)
-        # pick an elite, and report
-        pick = self.choice(last, noise.pick, greedy)
-        first = last.elite_actions[0].take_along_dim(pick.unsqueeze(-1), 1).squeeze(1)
-        dist, value = self.report(last, first), last.elite_value.gather(1, pick)
-        return first, std[0], dist.mean, dist.std, value, self.memory.rows(mean, last)
+            yield last
+            mean, std, kept = last.mean, last.std, self.memory.keep(last)
+
+    def _result(self, last: PlanIteration, noise: MPPINoise, greedy: bool) -> PlanResult:
+        draws, parts = (noise.pick, noise.action), (self.choice, self.report, self.memory)
+        return result_of(last, draws, greedy, *parts)

@@ -23,6 +23,12 @@ class MPPINoise(NamedTuple):
     action: Tensor  # [B, A] standard normal, exploration
     along: Tensor | None = None  # [J, B, N, V, A] standard normal, further draws of the scoring
 
+    @staticmethod
+    def distributions() -> dict[str, str]:
+        """What each field is drawn from, as :func:`draw_mppi_noise` does."""
+        normal = dict.fromkeys(("policy", "candidates", "terminal", "action", "along"), "normal")
+        return normal | {"heads": "pairs", "pick": "exponential"}
+
 
 PlanNoise = MPPINoise  # the public name, from when MPPI was the only planner
 

@@ -127,7 +127,7 @@ def log_session(
 
 def _circumstances(device: str) -> dict[str, Any]:
     return {
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": {"python": platform.python_version(), **versions()},
         "git": _git(Path(__file__).resolve().parents[2]),
         "platform": platform.platform(),
         "cpu_count": os.cpu_count(),
@@ -206,15 +206,15 @@ def _slug(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-") or "unnamed"
 
 
-def _versions() -> dict[str, str | None]:
+def versions() -> dict[str, str | None]:
     """Installed versions, from metadata alone, as importing the libraries takes seconds."""
-    versions: dict[str, str | None] = {}
+    found: dict[str, str | None] = {}
     for name in DISTRIBUTIONS:
         try:
-            versions[name] = version(name)
+            found[name] = version(name)
         except PackageNotFoundError:
-            versions[name] = None
-    return versions
+            found[name] = None
+    return found
 
 
 def _git(root: Path) -> dict[str, Any] | None:

@@ -20,6 +20,7 @@ from mppi_zoo.training.lost_rows import forget_rows
 from mppi_zoo.training.trainer import Trainer
 
 FOLDER = "state"
+ARRAYS = ("episode", "seeds", "obs")  # of the environments' state
 
 
 class Checkpointer:
@@ -99,14 +100,16 @@ def take_state(trainer: Trainer) -> dict[str, Any]:
 
     The replay's rows are not in it: the replay's logs hold them.
     """
-    envs = trainer.envs.state_dict()
+    envs = trainer.envs.state_dict(~trainer.waiting)
     return {
         **trainer.state.state_dict(),
         "agent": trainer.agent.state_dict(),
         "replay": trainer.replay.state_dict(),
         "warm_start": trainer.actor.warm_start,
         "envs": {
-            **{name: torch.from_numpy(envs[name]) for name in ("episode", "seeds", "obs")},
+            **{
+                name: torch.from_numpy(envs[name]) for name in ("episode", "seeds", "obs", "within")
+            },
             "actions": [torch.from_numpy(taken) for taken in envs["actions"]],
         },
         "generators": trainer.generators.state_dict(),
@@ -140,9 +143,12 @@ def restore_state(
     trainer.actor.warm_start.copy_(state["warm_start"])
 
     # environments, each within its episode
-    envs = {name: state["envs"][name].numpy() for name in ("episode", "seeds", "obs")}
+    envs = {name: state["envs"][name].numpy() for name in ARRAYS}
+    all_within = torch.ones(len(envs["seeds"]), dtype=torch.bool)  # in states of earlier versions
+    envs["within"] = state["envs"].get("within", all_within).numpy()
     envs["actions"] = [taken.numpy() for taken in state["envs"]["actions"]]
     lost = trainer.envs.load_state_dict(envs)
+    trainer.waiting[:] = ~envs["within"]
     trainer.obs = trainer.envs.observations()
 
     # where that failed, a new episode begins

@@ -118,7 +118,12 @@ class Evaluator:
         envs: environments for evaluation only.
         seed: of the run.
         each_step: called before each step; may raise to abandon the evaluation.
+
+    Attributes:
+        between_episodes: whether the training must not be within an episode.
     """
+
+    between_episodes = False
 
     def __init__(
         self, envs: EpisodeVector, seed: int, each_step: Callable[[], None] = lambda: None

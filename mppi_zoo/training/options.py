@@ -9,6 +9,8 @@ from annotated_types import Ge, Le
 
 from mppi_zoo.core.ranges import Count, Environments, NonNegative, PositiveInt, Size
 from mppi_zoo.core.registration import register
+from mppi_zoo.training.control_rate import ControlRate
+from mppi_zoo.training.update_timing import UpdateTiming
 
 Kept = Annotated[int, Ge(2), Le(1000)]
 
@@ -31,6 +33,8 @@ class TrainingOptions:
             last, and those that signals ask for.
         checkpoints_kept: how many of them stay, at least 2, so that one that is found damaged
             has another before it.
+        updates: when the updates are made; None: :class:`EveryStep`.
+        rate: at which the environments are stepped; None: :class:`AsFastAsPossible`.
     """
 
     steps: PositiveInt = 1_000_000
@@ -43,6 +47,8 @@ class TrainingOptions:
     log_every: PositiveInt = 500
     checkpoint_minutes: NonNegative = 5.0
     checkpoints_kept: Kept = 3
+    updates: UpdateTiming | None = None
+    rate: ControlRate | None = None
 
     def seed_phase(self, episode_length: int) -> int:
         """Random steps at the start of a run with episodes of that many agent steps."""

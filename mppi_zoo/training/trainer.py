@@ -17,7 +17,9 @@ from mppi_zoo.core.types import Gaussian
 from mppi_zoo.envs import EpisodeVector
 from mppi_zoo.runs.metrics import MetricsLogger
 from mppi_zoo.runs.progress import Progress
+from mppi_zoo.training.control_rate import AsFastAsPossible, ControlRate
 from mppi_zoo.training.diagnostics import Diagnostics
+from mppi_zoo.training.evaluating import evaluate
 from mppi_zoo.training.evaluation import Evaluator
 from mppi_zoo.training.evaluation_record import EvaluationRecord
 from mppi_zoo.training.health import HealthCheck
@@ -25,7 +27,8 @@ from mppi_zoo.training.options import TrainingOptions
 from mppi_zoo.training.reanalysis import NoReanalysis, Reanalysis
 from mppi_zoo.training.replay import Replay
 from mppi_zoo.training.throughput import Stopwatch
-from mppi_zoo.training.trainer_state import TrainerState
+from mppi_zoo.training.trainer_state import TrainerState, record_ended
+from mppi_zoo.training.update_timing import EveryStep, UpdateTiming
 
 
 class Trainer:
@@ -78,9 +81,13 @@ class Trainer:
         self.health = HealthCheck(agent, folder)
         self.evaluation_record = EvaluationRecord(folder, logger, progress)
         self.stopwatch = Stopwatch()
+        # how time passes
+        self.updates: UpdateTiming = options.updates or EveryStep()
+        self.rate: ControlRate = options.rate or AsFastAsPossible()
         # what changes
         self.state = TrainerState.initial(envs.num_envs)
         self.obs: np.ndarray | None = None  # [N, O]; None before the first episode
+        self.waiting = np.zeros(envs.num_envs, dtype=bool)  # whose next episode has not begun
         self.phase = ""  # as shown to the user
 
     def run(self, between: Callable[[], None] = lambda: None) -> None:
@@ -91,6 +98,7 @@ class Trainer:
         """
         if self.obs is None:
             self.obs = self.envs.reset()
+            self.rate.begin()
         while not self.finished:
             self.unit()
             self.progress.update(self.state.step)
@@ -105,13 +113,14 @@ class Trainer:
 
     def unit(self) -> None:
         """Do what comes next."""
-        if self.state.pretraining_left:
+        state, ended = self.state, bool(self.waiting.any())
+        if self.updates.due(state.pretraining_left, ended):
             self._enter("pretraining")
             self.pretrain()
-        elif self.state.evaluation_due:
+        elif state.evaluation_due and self._may_evaluate():
             self._enter("evaluating")
             self.evaluate()
-        elif self.state.step < self.seed_steps:
+        elif state.step < self.seed_steps or state.pretraining_left:
             self._enter("seed phase")
             self.explore()
         else:
@@ -125,6 +134,7 @@ class Trainer:
 
     def explore(self) -> None:
         """Take a random step in every environment; the last one makes the pretraining due."""
+        self.begin_episodes()
         shape = (self.envs.num_envs, self.envs.spec.action_dim)
         action = self.generators.exploration.uniform(-1, 1, shape).astype(np.float32)
         self._take(action, None)
@@ -144,6 +154,7 @@ class Trainer:
 
     def advance(self) -> None:
         """Take a planned step in every environment, and make the updates due for it."""
+        self.begin_episodes()
         now = time.perf_counter()
         acted = self._plan()
         self.stopwatch.add("plan", now)
@@ -156,7 +167,8 @@ class Trainer:
         state = self.state
         state.updates_owed += self.options.updates_per_step * self.envs.num_envs
         metrics: dict[str, Tensor] | None = None
-        while state.updates_owed >= 1:
+        ended = bool(self.waiting.any()) or state.step >= self.options.steps
+        for _ in range(self.updates.due(state.updates_owed, ended)):
             metrics = self.learn(pretraining=False)
             state.updates_owed -= 1
         if metrics is not None:
@@ -185,14 +197,17 @@ class Trainer:
         """
         state, obs = self.state, self.obs
         assert obs is not None
+        self.rate.wait()
         now = time.perf_counter()
         next_obs, reward, terminated, truncated = self.envs.step(action)
         done = terminated | truncated
         now = self.stopwatch.add("environment", now)
 
         # store
+        acted_on = torch.from_numpy(obs)
+        self.agent.world_model.normalizer.observe(acted_on)
         self.replay.add(
-            torch.from_numpy(obs),
+            acted_on,
             torch.from_numpy(action),
             torch.from_numpy(reward),
             torch.from_numpy(terminated.astype(np.float32)),
@@ -216,18 +231,30 @@ class Trainer:
             state.evaluation_due = True
 
     def _finish_episodes(self, done: np.ndarray) -> None:
-        """Record the episodes that ended, done [N] bool, and begin new ones there."""
-        state = self.state
-        for env in np.flatnonzero(done):
-            metrics = {
-                "episode_return": state.episode_return[env],
-                "episode_length": state.episode_length[env],
-            }
-            self.logger.write(state.step, "train", metrics)
-            self.progress.update(state.step, episode_return=float(state.episode_return[env]))
-        state.begin_episodes(done)
-        self.obs = self.envs.reset(done)
-        self.actor.reset(done)
+        """Record the episodes that ended, done [N] bool; the next ones wait there."""
+        record_ended(self.state, done, self.logger, self.progress)
+        self.state.begin_episodes(done)
+        self.waiting |= done
+
+    def begin_episodes(self) -> None:
+        """Begin the episodes that wait, before the next step."""
+        if self.waiting.any():
+            self.obs = self.envs.reset(self.waiting)
+            self.actor.reset(self.waiting)
+            self.waiting[:] = False
+            self.rate.begin()
+
+    def _may_evaluate(self) -> bool:
+        """Whether the evaluation need not wait for the end of an episode."""
+        if self.evaluator is None or not self.evaluator.between_episodes:
+            return True
+        return self.state.step >= self.options.steps or bool(self.waiting.all())
+
+    def _leave_episodes(self) -> None:
+        """Drop what is left of the episodes: their environments serve something else."""
+        self.replay.end_episodes(~self.waiting)
+        self.state.begin_episodes(~self.waiting)
+        self.waiting[:] = True
 
     def learn(self, *, pretraining: bool) -> dict[str, Tensor]:
         """Make one update on a fresh batch; its metrics stay on the device, 0-d each."""
@@ -261,36 +288,12 @@ class Trainer:
         self.health.check()
         values = torch.stack(list(metrics.values())).tolist()  # one transfer for all
         self.logger.write(state.step, "train", dict(zip(metrics, values, strict=True)))
-        self.logger.timing(state.step, self.stopwatch.lap())
+        self.logger.timing(state.step, self.stopwatch.lap() | self.rate.lap())
         state.last_log = state.step
 
     def evaluate(self) -> None:
         """Run episodes with the planner and with the bare policy; record them, keep the agent."""
-        evaluator, agent, state = self.evaluator, self.agent, self.state
-        assert evaluator is not None
-        begun = time.perf_counter()
         self.health.check()
-
-        # run the episodes; until they are complete the evaluation stays due
-        film = self.film and state.step >= self.options.steps
-        planner = evaluator.planner(self.execution, state.step, film=film)
-        policy = evaluator.policy(agent, state.step)
-        state.evaluation_due = False
-
-        # record
-        record = self.evaluation_record
-        record.episodes(state.step, planner, policy)
-        diagnosed = self.diagnostics.metrics(
-            self.execution, self.replay, state.step, planner, policy
-        )
-        self.logger.write(state.step, "diagnostic", diagnosed)
-        self.logger.timing(state.step, {"evaluation_s": time.perf_counter() - begun})
-
-        # keep the latest agent and the best
-        best = planner.mean_return > state.best_return
-        if best:
-            state.best_return = planner.mean_return
-        record.agent(agent, state.step, best=best)
-
-        record.show(state.step, planner, policy)
-        self.stopwatch.pause(begun)
+        if self.evaluator is not None and self.evaluator.between_episodes:
+            self._leave_episodes()
+        evaluate(self)

@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from mppi_zoo.runs.metrics import MetricsLogger
+from mppi_zoo.runs.progress import Progress
+
 PER_ENVIRONMENT = ("episode_return", "episode_length")
 
 
@@ -76,3 +79,16 @@ class TrainerState:
             else:
                 value = state["counters"][field.name]
             setattr(self, field.name, value)
+
+
+def record_ended(
+    state: TrainerState, done: np.ndarray, logger: MetricsLogger, progress: Progress
+) -> None:
+    """Write return and length of the episodes that ended, done [N] bool, and show the return."""
+    for env in np.flatnonzero(done):
+        metrics = {
+            "episode_return": state.episode_return[env],
+            "episode_length": state.episode_length[env],
+        }
+        logger.write(state.step, "train", metrics)
+        progress.update(state.step, episode_return=float(state.episode_return[env]))

@@ -15,14 +15,14 @@ from support.agents import build_execution
 from mppi_zoo.agent.agent import POMPCAgent
 from mppi_zoo.agent.checkpoint import load_agent, save_agent
 from mppi_zoo.agent.execution import Execution
-from mppi_zoo.core.types import EnvSpec
-from mppi_zoo.deploy import export
+from mppi_zoo.core.types import EnvSpec, ObsEntry, ObsSpec
+from mppi_zoo.deploy.actions import ActionSpace
 from mppi_zoo.deploy.controller import Controller
 from mppi_zoo.deploy.observations import UnusableObservation, flatten, refuse_unusable
 
 SIZE = 5
 SMALL = ("iterations=1", "horizon=2")
-BOUNDS = np.full(2, -3.0, np.float32), np.full(2, 3.0, np.float32)
+ACTIONS = ActionSpace([-3.0, 0.1], [3.0, 0.7])
 
 
 def execution() -> Execution:
@@ -42,7 +42,7 @@ def spoil(agent: POMPCAgent, value: float) -> None:
 
 @pytest.fixture(scope="module")
 def controller() -> Controller:
-    return Controller(execution(), *BOUNDS)
+    return Controller(execution(), ACTIONS)
 
 
 @pytest.mark.parametrize("planner", [True, False])
@@ -63,14 +63,16 @@ def test_no_action_but_from_a_good_observation(controller: Controller, obs: list
     except UnusableObservation:
         assert not good
     else:
-        assert good and np.isfinite(action).all() and (np.abs(action) <= 3.0).all()
+        low, high = np.array([[-3.0, 0.1], [3.0, 0.7]], np.float32)
+        assert good and action.dtype == np.float32 and ((low <= action) & (action <= high)).all()
 
 
 @pytest.mark.parametrize(
     ("obs", "message"),
     [
         (np.zeros(4), "4 numbers, the agent was trained on 5"),
-        ({"arm": np.zeros(5)}, "is a dict that is not made of numbers"),
+        ({"arm": np.zeros(5)}, "has no entry 'obs'; expected obs \\[5\\]"),
+        ({"obs": np.zeros(4)}, "observation\\['obs'\\] has 4 numbers; expected 5"),
         (["a"] * 5, "is a list that is not made of numbers"),
         (np.zeros(5, complex), "is a ndarray that is not made of numbers"),
         (None, "is a NoneType that is not made of numbers"),
@@ -82,15 +84,35 @@ def test_what_is_no_observation(controller: Controller, obs: object, message: st
     assert caught.value.index is None
 
 
+def test_entries_by_name_are_in_the_order_of_training() -> None:
+    arm = ObsEntry("arm/q", (2,))
+    mode = ObsEntry("mode", (3,), "int64", choices=(3,), first=(-1,))
+    spec = ObsSpec((5,), "float32", (arm, mode))
+    expected = [7.0, 8.0, 0.0, 0.0, 1.0]
+    for obs in (
+        {"mode": 1, "arm": {"q": [7, 8], "more": "text"}, "time": 3.5},
+        {"arm": {"q": (7, 8)}, "mode": [0, 0, 1]},
+        expected,
+    ):
+        assert flatten(obs, spec).tolist() == expected
+    with pytest.raises(UnusableObservation, match="= 2: expected a whole number from -1 to 1"):
+        flatten({"arm": {"q": [7, 8]}, "mode": 2}, spec)
+    with pytest.raises(UnusableObservation, match="no entry 'arm/q'; did you mean it by arm/p"):
+        flatten({"arm": {"p": [7, 8]}, "mode": 0}, spec)
+    with pytest.raises(UnusableObservation, match=r"observation\['mode'\]\[1\] = inf") as caught:
+        refuse_unusable(np.array([0, 0, 0, np.inf, 0]), spec)
+    assert (caught.value.index, caught.value.entry) == (3, "mode")
+
+
 def test_how_many_entries_are_bad() -> None:
     with pytest.raises(UnusableObservation, match=r"observation\[0\] = nan, and 4 others: "):
         refuse_unusable(np.full(SIZE, np.nan))
-    assert flatten([[1, 2], [3, 4]], 4).tolist() == [1.0, 2.0, 3.0, 4.0]
+    assert flatten([[1, 2], [3, 4]], ObsSpec.vector(4)).tolist() == [1.0, 2.0, 3.0, 4.0]
 
 
 def test_another_check_can_be_given() -> None:
     seen: list[np.ndarray] = []
-    own = Controller(execution(), *BOUNDS, check=seen.append)
+    own = Controller(execution(), ACTIONS, check=seen.append)
     own.act(with_entry(1, 1e11), planner=False)
     assert seen[0][1] == 1e11
 
@@ -98,14 +120,14 @@ def test_another_check_can_be_given() -> None:
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_an_agent_that_is_not_finite_does_not_act(value: float) -> None:
     run = execution()
-    controller = Controller(run, *BOUNDS)
+    controller = Controller(run, ACTIONS)
     controller.act(np.zeros(SIZE))
     spoil(run.agent, value)
     for planner in (True, False):
         with pytest.raises(ValueError, match=r"parameters world_model\.\S+ of the agent are not"):
             controller.act(np.zeros(SIZE), planner=planner)
     with pytest.raises(ValueError, match="are not finite"):
-        Controller(run, *BOUNDS)
+        Controller(run, ACTIONS)
 
 
 def test_an_agent_that_is_not_finite_does_not_load(tmp_path: Path) -> None:
@@ -114,17 +136,3 @@ def test_an_agent_that_is_not_finite_does_not_load(tmp_path: Path) -> None:
     save_agent(tmp_path / "agent.pt", agent, 1)
     with pytest.raises(ValueError, match=r"parameters world_model\.\S+ of .*agent\.pt are not"):
         load_agent(tmp_path / "agent.pt", execution().agent)
-
-
-def test_exported_programs_refuse(tmp_path: Path) -> None:
-    paths = export.save(execution(), tmp_path)
-    policy, planner = (torch.export.load(path).module() for path in paths)
-    obs, plan = torch.zeros(1, SIZE), torch.zeros(2, 1, 2)
-    assert policy(obs).abs().max() <= 1 and planner(obs, plan)[0].abs().max() <= 1
-    for value in (float("nan"), float("inf"), 1e30):
-        bad = torch.from_numpy(with_entry(2, value)).float()[None]
-        for call in (lambda bad=bad: policy(bad), lambda bad=bad: planner(bad, plan)):
-            with pytest.raises(RuntimeError, match="NaN, infinity or a number beyond 1e\\+10"):
-                call()
-        with pytest.raises(RuntimeError, match="the last plan holds NaN"):
-            planner(obs, torch.full_like(plan, value))

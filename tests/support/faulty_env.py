@@ -26,6 +26,8 @@ class Unusual(BaseException):
 
 
 class Faulty(Point):
+    restorable = True
+
     def __init__(self) -> None:
         super().__init__(terminating=True)
 
@@ -69,6 +71,8 @@ class ClosesBadly(Point):
 
 class Unseeded(Point):
     """Starts where it likes, whatever the seed."""
+
+    restorable = True
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

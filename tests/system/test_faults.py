@@ -147,8 +147,10 @@ def test_a_robot_is_not_moved_to_restore_an_episode() -> None:
             vector.step(np.ones((1, 2)))
         state = vector.state_dict()
     with envs.EpisodeVector("support.faulty_env:Robot", 1, 3, "x") as vector:
+        faulty_env.Robot.resets = 0
         assert vector.load_state_dict(state).tolist() == [True]
-        assert vector.episode.tolist() == [2]
+        assert vector.episode.tolist() == [2] and faulty_env.Robot.resets == 1
+        vector.step(np.ones((1, 2)))
 
 
 # --- numbers -------------------------------------------------------------------------------------
