@@ -70,7 +70,7 @@ help: ## list the targets
 venv: $(STAMP) ## create .venv and install the package with its development tools
 
 # The constraint on torch gives way to TORCH; the rest of the file stays as it is.
-$(STAMP): setup.py $(CONSTRAINTS)
+$(STAMP): pyproject.toml setup.py $(CONSTRAINTS)
 	@if ! $(PY) -m pip --version >/dev/null 2>&1; then \
 	  command -v "$(PYTHON)" >/dev/null || { \
 	    echo "No '$(PYTHON)' was found; mppi_zoo needs Python 3.10 to 3.13: make venv PYTHON=/path/to/python3" >&2; \
@@ -81,9 +81,9 @@ $(STAMP): setup.py $(CONSTRAINTS)
 	fi
 	@$(PY) -c "$$CHECK_PYTHON" $(PY)
 	@{ grep -v '^torch==' $(CONSTRAINTS) || true; echo '$(TORCH)'; } > $(VENV)/constraints.txt
-	$(PIP) install -c $(VENV)/constraints.txt '$(TORCH)' -e '.[dev,humanoid,onnx]'
+	$(PIP) install -c $(VENV)/constraints.txt '$(TORCH)' -e '.[dev]'
 	@if $(PY) -c 'import sys; sys.exit(sys.version_info < (3, 13))'; then \
-	  echo "Python 3.13: dm_control without labmaze, which has no wheel for it (see setup.py)"; \
+	  echo "Python 3.13: dm_control without labmaze, which has no wheel for it (see pyproject.toml)"; \
 	  $(PIP) install -c $(VENV)/constraints.txt --no-deps dm_control; \
 	fi
 	@touch $@

@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from mppi_zoo.core.version import VERSION
+
 if TYPE_CHECKING:
     from mppi_zoo.agent.agent import POMPCAgent
     from mppi_zoo.core.types import Batch, EnvSpec, Gaussian, Step
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from mppi_zoo.planning.mppi_noise import PlanNoise
     from mppi_zoo.training.replay import Replay
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 _HOME = {
     "POMPCAgent": "agent.agent",

@@ -10,6 +10,10 @@ mixed: functions raise :class:`MixedError` or keep them as separate series. May 
 but ``study`` and ``cli``, and uses ``runs`` and ``config``. Start with ``runs.py``.
 """
 
+from mppi_zoo.core.extras import require
+
+require("report")
+
 from mppi_zoo.analysis.aggregate import (
     areas,
     common_step,

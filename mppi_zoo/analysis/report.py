@@ -28,7 +28,7 @@ from mppi_zoo.analysis.sections import (
     scores_section,
 )
 from mppi_zoo.runs.atomic import write_text
-from mppi_zoo.runs.outcome import DONE, Attempt, add_debug, conclude, describe
+from mppi_zoo.runs.outcome import DONE, Attempt, add_debug, add_version, conclude, describe
 
 
 def parser() -> argparse.ArgumentParser:
@@ -48,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
         help="folder of the published curves; those of the repository by default",
     )
     add_debug(result)
+    add_version(result)
     return result
 
 
@@ -119,7 +120,3 @@ def main(argv: Sequence[str] | None = None) -> int:
         return DONE
 
     return conclude(body, debug=args.debug)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -11,7 +11,7 @@ import torch
 from mppi_zoo.config import gin_config as config
 from mppi_zoo.core.options import number
 from mppi_zoo.core.ranges import Environments, PositiveInt, Seed
-from mppi_zoo.runs.outcome import add_debug
+from mppi_zoo.runs.outcome import add_debug, add_version
 
 
 class Refusing(argparse.ArgumentParser):
@@ -119,6 +119,7 @@ def parser(
     p.add_argument("--wandb", metavar="PROJECT", help="log to Weights & Biases too")
     p.add_argument("--quiet", action="store_true", help="no progress")
     add_debug(p)
+    add_version(p)
     return p
 
 

@@ -17,6 +17,7 @@ from mppi_zoo.agent.execution import Execution
 from mppi_zoo.cli.arguments import overrides, pick_device
 from mppi_zoo.config import gin_config as config
 from mppi_zoo.config import trust, validation
+from mppi_zoo.core.extras import require
 from mppi_zoo.envs import EpisodeVector, rendering_available
 from mppi_zoo.runs import folder as run_folder
 from mppi_zoo.runs.metrics import import_wandb
@@ -60,6 +61,8 @@ def build(
             "--eval-env same and --async-envs: expected at most one of them, since processes of "
             "their own need another environment here"
         )
+    if not (args.show or args.eval):
+        require("train")
     if args.wandb is not None:
         import_wandb()  # refused here, before there is a folder
     # configuration

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from pathlib import Path
 
-import psutil
+from mppi_zoo.core.extras import require
 
 CGROUP = Path("/sys/fs/cgroup")
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # names in malloc.h
@@ -19,6 +19,9 @@ def available(cgroup: Path = CGROUP, own: Path = Path("/proc/self/cgroup")) -> i
         cgroup: where version 2 control groups are mounted.
         own: names the group of this process.
     """
+    require("train", "training", "psutil")
+    import psutil
+
     free = psutil.virtual_memory().available
     try:
         path = own.read_text().strip().rpartition("::/")[2]

@@ -20,7 +20,6 @@ import argparse
 import contextlib
 import io
 import json
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,7 @@ from mppi_zoo.deploy.programs import Outside, PlannerProgram, PolicyProgram
 from mppi_zoo.runs import folder as run_folder
 from mppi_zoo.runs import reader
 from mppi_zoo.runs.atomic import write_text
-from mppi_zoo.runs.outcome import DONE, Attempt, add_debug, conclude
+from mppi_zoo.runs.outcome import DONE, Attempt, add_debug, add_version, conclude
 from mppi_zoo.runs.seal import check_seal, write_sealed
 
 STATES = Dim("batch", min=1)
@@ -185,6 +184,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--onnx", action="store_true", help="programs for onnxruntime too")
     parser.add_argument("--trust", action="store_true", help="import what the folder names")
     add_debug(parser)
+    add_version(parser)
     args = parser.parse_args(argv)
 
     def body(attempt: Attempt) -> int:
@@ -210,7 +210,3 @@ def _about(record: Mapping[str, Any]) -> dict[str, Any]:
     """What ``run.json`` says of an agent's origin; older ones do not say all of it."""
     names = ("member", "task", "seed", "action_repeat", "control_hz")
     return {name: record.get(name) for name in names}
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -13,6 +13,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from mppi_zoo.core.extras import require
 from mppi_zoo.envs.matching import unknown_name
 from mppi_zoo.envs.options import EnvOptions
 from mppi_zoo.envs.rendering import quiet_gl_import, require_rendering
@@ -168,6 +169,7 @@ def _fold(name: str) -> str:
 
 
 def _suite() -> Any:
+    require("train", "a task of dmc:", "dm_control")
     with quiet_gl_import():
         return importlib.import_module("dm_control.suite")
 

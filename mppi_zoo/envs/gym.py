@@ -7,6 +7,7 @@ import importlib
 import gymnasium
 from gymnasium.wrappers import TimeLimit
 
+from mppi_zoo.core.extras import require
 from mppi_zoo.envs.matching import unknown_name
 from mppi_zoo.envs.options import EnvOptions
 from mppi_zoo.envs.rendering import quiet_gl_import, require_rendering
@@ -33,6 +34,8 @@ def make(name: str, options: EnvOptions, render: bool) -> AgentEnv:
         entry_point = str(gymnasium.spec(env_id).entry_point)
     except gymnasium.error.Error as error:
         raise unknown_name("gym id", env_id, gymnasium.registry) from error
+    if "mujoco" in entry_point:
+        require("train", f"gym:{name}", "mujoco")
     if render and "mujoco" in entry_point:
         require_rendering(f"gym:{name}")
     with quiet_gl_import():

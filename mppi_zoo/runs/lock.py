@@ -9,7 +9,6 @@ import platform
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 from filelock import FileLock, Timeout
 
 from mppi_zoo.runs import reader
@@ -92,6 +91,8 @@ def _lives(owner: Path) -> bool:
     number = text.removeprefix("process ").partition(" ")[0]
     if not number.isdigit() or text != _process(number):
         return False
+    import psutil  # here, since a file that is only read needs it not
+
     try:  # the number may by now belong to another program, which began later
         return psutil.Process(int(number)).create_time() <= owner.stat().st_mtime
     except (psutil.Error, OSError):

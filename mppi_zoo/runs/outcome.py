@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import errno
+import importlib
 import os
 import sys
 import traceback
@@ -16,6 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from mppi_zoo.core.extras import require
+from mppi_zoo.core.version import VERSION
 from mppi_zoo.runs.signals import Interrupted
 
 DONE = 0
@@ -56,6 +59,23 @@ class Attempt:
 def add_debug(parser: argparse.ArgumentParser) -> None:
     """Add the option ``--debug`` to a command line."""
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+
+
+def add_version(parser: argparse.ArgumentParser) -> None:
+    """Add the option ``--version`` to a command line."""
+    version = f"mppi_zoo {VERSION}"
+    parser.add_argument("--version", action="version", version=version)
+
+
+def start(module: str, *extras: str) -> int:
+    """Run ``main`` of a module whose imports need these extras; returns the exit code."""
+    try:
+        for extra in extras:
+            require(extra)
+    except ImportError as error:
+        _print(f"error: {error}")
+        return REFUSED
+    return importlib.import_module(module).main()
 
 
 def conclude(body: Callable[[Attempt], int], *, debug: bool = False) -> int:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from mppi_zoo.core.extras import require
+
 
 def save_video(path: Path, frames: Sequence[np.ndarray], fps: int = 25) -> str:
     """Write frames [height, width, 3] uint8 as MP4; returns a message for the user.
@@ -14,6 +16,7 @@ def save_video(path: Path, frames: Sequence[np.ndarray], fps: int = 25) -> str:
     Where it fails, for want of an encoder or of disk space, the message says so.
     """
     try:
+        require("video")
         import imageio.v3 as imageio
 
         path.parent.mkdir(exist_ok=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from mppi_zoo.analysis.published import FOLDER
 from mppi_zoo.core.options import number
 from mppi_zoo.core.ranges import Count, NonNegative, Positive, PositiveInt, Size, Threads
-from mppi_zoo.runs.outcome import add_debug
+from mppi_zoo.runs.outcome import add_debug, add_version
 from mppi_zoo.study.file import STUDY_FILE, find_study, read_study
 from mppi_zoo.study.foreign import refuse_foreign
 from mppi_zoo.study.grid import RunPlan, Study, numbered, split_values
@@ -107,6 +107,7 @@ def parser() -> argparse.ArgumentParser:
     )
     cluster.add_argument("--wait", action="store_true", help="stay until no run is left")
     add_debug(p)
+    add_version(p)
     return p
 
 

@@ -79,6 +79,7 @@ TAKEN = {
     "--trust": "give it to the command that runs the study",
     "-h": "see python -m mppi_zoo.run --help",
     "--help": "see python -m mppi_zoo.run --help",
+    "--version": "see mppi-zoo --version",
     "--show": "try the command of one run, which --dry-run prints",
 }
 

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from mppi_zoo.cli import main as run
-from mppi_zoo.study import __main__ as program
+from mppi_zoo.study import commands as program
 from mppi_zoo.study import journal
 from mppi_zoo.study.file import read_study
 from mppi_zoo.study.grid import expand

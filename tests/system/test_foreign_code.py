@@ -17,7 +17,7 @@ from mppi_zoo.cli import main as run
 from mppi_zoo.config.trust import ForeignCode
 from mppi_zoo.deploy import export
 from mppi_zoo.runs.outcome import DONE, REFUSED
-from mppi_zoo.study import __main__ as study
+from mppi_zoo.study import commands as study
 
 MEMBER = "pompc_adaptive_fkl"
 MODULE = """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mppi_zoo.envs.humanoid_bench.env import HumanoidBenchEnv
+from mppi_zoo.core.extras import require
 from mppi_zoo.envs.humanoid_bench.registration import EPISODE_STEPS, ROBOT, TASK_NAMES
 from mppi_zoo.envs.matching import unknown_name
 from mppi_zoo.envs.options import EnvOptions
@@ -23,6 +23,9 @@ def make(name: str, options: EnvOptions, render: bool) -> AgentEnv:
     task = task.replace("-", "_")
     if robot != ROBOT or not dash or task not in TASK_NAMES:
         raise unknown_name("hb task", name, [f"{ROBOT}-{known}" for known in TASK_NAMES])
+    require("train", f"hb:{name}", "mujoco")
+    from mppi_zoo.envs.humanoid_bench.env import HumanoidBenchEnv  # after that check
+
     env = HumanoidBenchEnv(
         task,
         max_episode_steps=options.max_episode_steps or EPISODE_STEPS,

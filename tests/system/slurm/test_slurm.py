@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from mppi_zoo.cli import main as run
-from mppi_zoo.study import __main__, launching
+from mppi_zoo.study import commands, launching
 from mppi_zoo.study.file import read_study
 from mppi_zoo.study.grid import expand
 from mppi_zoo.study.state import read_state
@@ -133,7 +133,7 @@ def program(arguments: list[str], slow: float = 0.0) -> Answer:
         patch.setenv("SLOW_ENV_SECONDS", str(slow))
         patch.setenv("COLUMNS", "200")
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            return Answer(__main__.main(arguments), out.getvalue(), err.getvalue())
+            return Answer(commands.main(arguments), out.getvalue(), err.getvalue())
 
 
 def study(
