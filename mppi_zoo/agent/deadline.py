@@ -36,9 +36,8 @@ class Pace:
 
     def left_out(self, stage: Hashable) -> None:
         """A stage was not begun, since it would have come too late."""
-        times = self._times.get(stage)
-        if times:
-            times.extend([0.98 * seconds for seconds in list(times)])
+        times = self._times.get(stage, ())
+        self._times[stage] = deque((0.98 * seconds for seconds in times), maxlen=REMEMBERED)
 
 
 class Deadline:

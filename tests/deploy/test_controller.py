@@ -104,12 +104,15 @@ def test_with_time_enough_the_plan_is_the_usual_one() -> None:
 
 
 def test_as_many_iterations_as_fit() -> None:
-    """By a clock that ticks when it is read: a stage takes a tick, and so does the end."""
+    """By a clock that ticks when it is read.
+
+    The second tick begins the plan; a stage takes a tick, and so does the end.
+    """
     ticks = itertools.count()
     controller = small(clock=lambda: float(next(ticks)))
     controller.warm_up()
     bare = small().act(np.ones(5), planner=False)
-    for deadline, iterations in ((0.5, 0), (2.5, 0), (3.5, 1), (4.5, 2), (5.5, 3), (99, 3)):
+    for deadline, iterations in ((0.5, 0), (3.5, 0), (4.5, 1), (5.5, 2), (6.5, 3), (99, 3)):
         action = controller.act(np.ones(5), deadline=deadline)
         assert controller.last is not None
         assert controller.last.iterations == iterations, deadline

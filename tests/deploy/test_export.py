@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -59,6 +60,7 @@ CASES = [  # member, planning precision, whether episodes terminate
 ]
 
 
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 ACTIONS = ActionSpace([-3.0, 0.1], [3.0, 0.7])
 
 
@@ -196,6 +198,15 @@ def test_the_onnx_programs_give_the_packages_numbers_without_torch(held, tmp_pat
     assert facts["action"]["low"] == ACTIONS.low.tolist()
     for name, checksum in facts["files"].items():
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == checksum
+
+
+def test_the_controller_of_the_examples_acts(held, monkeypatch, capsys) -> None:
+    pytest.importorskip("onnxruntime")
+    folder, _ = held
+    for arguments in (["--steps", "3"], ["--steps", "3", "--policy"]):
+        monkeypatch.setattr(sys, "argv", ["", str(folder), *arguments])
+        runpy.run_path(str(EXAMPLES / "onnx_controller.py"), run_name="__main__")
+        assert "3 actions, the last [" in capsys.readouterr().out
 
 
 def test_programs_that_raise_do_so_in_torch(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Every program of examples/ runs, for a moment."""
+"""Every program of examples/ runs, for a moment; onnx_controller.py in deploy/test_export.py."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.short_runs import PHASES, SHALLOW, train
-
-from mppi_zoo.deploy import export
+from support.short_runs import PHASES, SHALLOW, train, without_waiting
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -29,16 +27,16 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     return run
 
 
-def test_the_environment_and_the_loops_around_its_agent(call, tmp_path: Path) -> None:
-    pytest.importorskip("onnxruntime")
+def test_the_environment_and_the_loop_around_its_agent(
+    call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_waiting(monkeypatch)
     assert "obs_dim=6, action_dim=2, episode_length=100" in call("custom_env.py")
     run = train(tmp_path / "run", "tdmpc2_equiv", "custom_env:Arm", *PHASES, *SHALLOW)
     # under way the arm moves in a process of its own; an untimed test asks for no speed
     said = call("robot_loop.py", run, "--seconds", 0.4, "--deadline", 0.2)
     assert "20 steps at 50 Hz: p50" in said and ", 0 refused" in said
     assert re.search(r"planner's iterations: \{.*1: \d+", said)
-    assert export.main([str(run), "--onnx", "--fallback", "hold"]) == 0
-    assert "3 actions, the last [" in call("onnx_controller.py", run / "exported", "--steps", 3)
 
 
 def test_the_planner_alone_swings_a_simulated_pole(call) -> None:
@@ -46,6 +44,7 @@ def test_the_planner_alone_swings_a_simulated_pole(call) -> None:
 
 
 def test_every_example_is_run_here() -> None:
-    text = Path(__file__).read_text()
+    exports = Path(__file__).parents[1] / "deploy" / "test_export.py"
+    text = Path(__file__).read_text() + exports.read_text()
     missing = [path.name for path in EXAMPLES.glob("*.py") if f'"{path.name}"' not in text]
     assert missing == []

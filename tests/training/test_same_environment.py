@@ -8,7 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support import robot
-from support.short_runs import SHALLOW, Crash, at_call, command, crash, resume
+from support.short_runs import (
+    EVERY_UNIT,
+    SHALLOW,
+    Crash,
+    at_call,
+    command,
+    crash,
+    resume,
+    without_waiting,
+)
 from torch import Tensor
 
 from mppi_zoo.cli import main as run
@@ -34,6 +43,7 @@ def note_learning(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_robot_is_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     robot.BUILT.clear()
+    without_waiting(monkeypatch)
     note_learning(monkeypatch)
     arguments = command(tmp_path / "run", "tdmpc2_equiv", "support.robot:Robot", *LIFE)
     assert run.main(arguments) == 0
@@ -62,7 +72,8 @@ def test_a_robots_run_goes_on_where_it_was_or_with_a_new_episode(
     calls: int,
     first: list[str],
 ) -> None:
-    often = ["--param", "TrainingOptions.checkpoint_minutes=1e-9"]
+    without_waiting(monkeypatch)
+    often = EVERY_UNIT
     out = tmp_path / "run"
     with monkeypatch.context() as patch:
         at_call(patch, method, calls, crash)
