@@ -142,14 +142,19 @@ def add_evaluator(
         rate = options.rate or AsFastAsPossible()
         same = SameEnvironment(setup.envs, args.seed, options.eval_episodes, rate, each_step)
         return setup._replace(evaluator=same)
-    envs = EpisodeVector(
-        experiment.task,
-        experiment.training.eval_episodes,
-        args.seed,
-        "evaluation",
-        experiment.env,
-        render=film,
-    )
+
+    def built(render: bool) -> EpisodeVector:
+        episodes, task = options.eval_episodes, experiment.task
+        purpose, env = "evaluation", experiment.env
+        return EpisodeVector(task, episodes, args.seed, purpose, env, render=render)
+
+    try:
+        envs = built(film)
+    except (ValueError, RuntimeError) as error:
+        if not film:
+            raise
+        # the training's environments were built, so it is rendering that fails: many cannot
+        setup, envs = setup._replace(film=False, note=f"no evaluation video: {error}"), built(False)
     return setup._replace(evaluator=Evaluator(stack.enter_context(envs), args.seed, each_step))
 
 

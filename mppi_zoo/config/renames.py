@@ -46,6 +46,9 @@ ADDED = {
     "MPPIPlanner.start": "None",
     "ModelLoss.soft_value": "None",
     "SquaredError.reduce": "@action_sum",
+    "TrainingOptions.updates": "None",
+    "TrainingOptions.rate": "None",
+    "WorldModel.normalizer": "None",
 }
 
 # What it lacks too, and the parameter that has its value.

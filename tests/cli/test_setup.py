@@ -60,6 +60,16 @@ def test_a_renderer_that_is_missing_is_told(monkeypatch: pytest.MonkeyPatch) -> 
         assert not setup.film and setup.note == "no evaluation video: no display"
 
 
+def test_an_environment_that_renders_no_images_is_evaluated_without_film(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mppi_zoo.cli.setup.rendering_available", lambda: (True, ""))
+    with contextlib.ExitStack() as stack:
+        setup = built(stack, "--task", "support.robot:Robot", evaluator=True)
+        assert setup.evaluator is not None and not setup.film
+        assert "no evaluation video: support.robot:Robot has render_mode None" in setup.note
+
+
 def test_initial_parameters_of_a_file(tmp_path: Path) -> None:
     file = tmp_path / "agent.pt"
     with contextlib.ExitStack() as stack:
