@@ -136,10 +136,10 @@ soak: SOAK_ARGS ?= --kills 14 --steps 200 --eval-every 40
 soak: venv ## kill a short training again and again, and compare it with an undisturbed one
 	@$(MAKE) --no-print-directory -j 2 --output-sync=target SOAK_ARGS='$(SOAK_ARGS)' soak-1 soak-4
 
-# with so many environments; the two are single threads, side by side
+# with so many environments; one evaluates beside its training, the undisturbed run never does
 .PHONY: soak-1 soak-4
 soak-1 soak-4: soak-%: venv
-	$(ONE_THREAD) $(PY) tests/system/soak/soak.py --num-envs $* $(SOAK_ARGS)
+	$(ONE_THREAD) $(PY) tests/system/soak/soak.py --num-envs $* $(if $(filter 1,$*),--beside) $(SOAK_ARGS)
 
 .PHONY: soakstudy
 soakstudy: STUDY_ARGS ?= --kills 12 --steps 40 --num-envs 4 --async-envs

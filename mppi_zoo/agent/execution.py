@@ -144,10 +144,10 @@ class Execution:
 
         The first calls take about a minute; values change in the last digits only.
         """
-        model_loss, policy_loss = self._eager
-        self.agent.model_loss = compiled(model_loss.__call__)
-        self.agent.policy_loss = compiled(policy_loss)
-        self.agent.planner.compile()
+        device, (model_loss, policy_loss) = self.agent.device, self._eager
+        self.agent.model_loss = compiled(model_loss.__call__, device)
+        self.agent.policy_loss = compiled(policy_loss, device)
+        self.agent.planner.compile(device)
         self.compiled = True
         self.forget_graphs()
 

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import time
 from collections.abc import Callable
 
 import torch
 
+from mppi_zoo.agent.execution import Execution
 from mppi_zoo.cli.setup import Setup
 from mppi_zoo.compute.cuda_graphs import CudaRecorder, Recorder
+from mppi_zoo.runs.beside import Beside
 from mppi_zoo.training.throughput import Sizes, Speed, measure
 
 
-def accelerate(setup: Setup, args: argparse.Namespace, tell: Callable[[str], None]) -> Speed:
+def accelerate(
+    setup: Setup, args: argparse.Namespace, tell: Callable[[str], None], *, copies: bool = False
+) -> Speed:
     """Compile and record the agent as ``args`` ask for, and measure its speed.
 
     Args:
+        copies: whether copies of this process can compute, to compile on two cores, and to compile
+            the plans of evaluations when these come.
         tell: takes messages for the user.
     """
     execution, experiment = setup.execution, setup.experiment
@@ -26,6 +33,7 @@ def accelerate(setup: Setup, args: argparse.Namespace, tell: Callable[[str], Non
         experiment.reanalysis.states(execution.agent.planner.horizon),
         experiment.reanalysis.interval,
         experiment.training.eval_episodes if experiment.training.eval_every else 0,
+        estimated=copies,
     )
     recorder = recorder_for(setup.device) if args.compile or args.graphs else None
     if recorder is not None:
@@ -41,6 +49,8 @@ def accelerate(setup: Setup, args: argparse.Namespace, tell: Callable[[str], Non
     begun = time.perf_counter()
     try:
         execution.compile()
+        if copies:
+            _compile_on_two_cores(execution, sizes)
         speed = measure(execution, sizes)
     except Exception as error:  # compilers fail in many ways; eager does not
         execution.uncompile()
@@ -52,6 +62,18 @@ def accelerate(setup: Setup, args: argparse.Namespace, tell: Callable[[str], Non
         return measure(execution, sizes)
     tell(f"compiled in {time.perf_counter() - begun:.0f} s")
     return speed
+
+
+def _compile_on_two_cores(execution: Execution, sizes: Sizes) -> None:
+    """Compile the plan on a copy of this process, into torch's cache, beside the update here."""
+    plan = Beside(lambda: measure(execution, sizes, updates=False))
+    try:
+        measure(execution, sizes, plans=False)
+    except BaseException:
+        plan.abandon()
+        raise
+    with contextlib.suppress(Exception):  # what failed there fails here, where it is told
+        plan.result()
 
 
 def recorder_for(device: torch.device) -> Recorder | None:

@@ -115,6 +115,13 @@ def parser(
         help="on CUDA, run whole plans and updates as graphs without compiling them; --compile "
         "does both (docs/gpu.md)",
     )
+    p.add_argument(
+        "--evaluate-beside",
+        action=argparse.BooleanOptionalAction,
+        help="evaluate on a copy of this process while the training goes on, with the same "
+        "results; default: on Linux where a core is free and an evaluation takes some seconds "
+        "(docs/speed.md)",
+    )
     p.add_argument("--no-video", action="store_true", default=None, help="film no evaluation")
     p.add_argument("--wandb", metavar="PROJECT", help="log to Weights & Biases too")
     p.add_argument("--quiet", action="store_true", help="no progress")

@@ -1,20 +1,30 @@
-"""How a run uses the machine: the number of threads, and whether it compiles; rules, no timings."""
+"""How a run uses the machine: threads, compiling, evaluations beside the training.
+
+The numbers that a run gives depend on the first two, which are therefore rules and no timings.
+"""
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
 from mppi_zoo.agent.agent import POMPCAgent
 from mppi_zoo.cli.setup import Setup
 from mppi_zoo.compute import compiling, threads
+from mppi_zoo.runs import beside
+from mppi_zoo.training.forecast import Forecast
 from mppi_zoo.training.options import TrainingOptions
+from mppi_zoo.training.throughput import Speed
+
+WORTH_A_COPY = 5.0  # s that an evaluation takes; a copy of the process costs a tenth of a second
 
 
 def settle(setup: Setup, args: argparse.Namespace) -> None:
     """Fill in ``args.threads`` and ``args.compile`` where neither user nor run has them.
 
     Raises:
-        ValueError: ``OMP_NUM_THREADS`` is not a number of threads.
+        ValueError: ``OMP_NUM_THREADS`` is not a number of threads; ``--evaluate-beside`` was
+            given, and evaluations cannot run so.
     """
     options, envs = setup.experiment.training, setup.envs
     work = smallest_work(setup.execution.agent, options.batch_size)
@@ -28,6 +38,51 @@ def settle(setup: Setup, args: argparse.Namespace) -> None:
             and compiling.pays(count, work)
             and compiling.compiler() is not None
         )
+    if args.evaluate_beside and (reason := not_beside(setup, args)):
+        raise ValueError(f"--evaluate-beside: {reason}; leave it out")
+
+
+def not_beside(setup: Setup, args: argparse.Namespace) -> str:
+    """Why evaluations cannot run on a copy of the process; empty where they can.
+
+    Args:
+        args: settled by :func:`settle`.
+    """
+    if setup.device.type != "cpu":
+        return f"the agent computes on {setup.device}, which a copy of the process cannot use"
+    if args.threads > 1:
+        return f"it computes with {args.threads} threads, and a copy of the process has one"
+    if args.eval_env == "same":
+        return "with --eval-env same the training's own environment is busy"
+    if not setup.experiment.training.checkpoint_minutes:
+        return "with checkpoint_minutes = 0 there is no checkpoint to repeat an evaluation from"
+    return beside.impossible() or setup.envs.not_restorable()
+
+
+def may_copy(setup: Setup, args: argparse.Namespace) -> bool:
+    """Whether copies of the process can compute, and have a core to do it on."""
+    return (
+        args.evaluate_beside is not False
+        and threads.usable_cores() > 1
+        and not not_beside(setup, args)
+    )
+
+
+def forecast(speed: Speed, setup: Setup, args: argparse.Namespace) -> Forecast:
+    """How long a run of this speed will take, and whether it evaluates beside its training."""
+    options, envs = setup.experiment.training, setup.envs
+    waiting = 0.0 if options.rate is None else options.rate.period - speed.plan
+    step = max(envs.step_seconds(), waiting)
+    found = Forecast(speed, step, options, envs.num_envs, envs.spec.episode_length)
+    return replace(found, beside=evaluates_beside(setup, args, found))
+
+
+def evaluates_beside(setup: Setup, args: argparse.Namespace, forecast: Forecast) -> bool:
+    """Whether evaluations run on a copy of the process while the training goes on."""
+    if args.evaluate_beside is False or setup.evaluator is None or not_beside(setup, args):
+        return False
+    pays = forecast.evaluation >= WORTH_A_COPY and threads.usable_cores() > 1
+    return args.evaluate_beside or pays
 
 
 def smallest_work(agent: POMPCAgent, batch_size: int) -> int:

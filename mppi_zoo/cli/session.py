@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mppi_zoo.cli import resume
+from mppi_zoo.cli import machine, resume
 from mppi_zoo.cli.acceleration import accelerate
 from mppi_zoo.cli.setup import Setup
 from mppi_zoo.compute.threads import usable_cores
@@ -26,7 +26,6 @@ from mppi_zoo.runs.progress import Progress
 from mppi_zoo.runs.signals import Interrupted, StopSignals
 from mppi_zoo.training import checkpointing
 from mppi_zoo.training.checkpointing import Checkpointer
-from mppi_zoo.training.forecast import Forecast
 from mppi_zoo.training.replay import Replay
 from mppi_zoo.training.trainer import Trainer
 
@@ -62,7 +61,7 @@ def train(
         ValueError, OSError: the folder cannot be used, or the run in it not resumed.
         Exception: a fault under way, of the environment, a part, the numbers or the disk.
     """
-    options, envs = setup.experiment.training, setup.envs
+    options = setup.experiment.training
     changes = ""  # of the configuration; refused before anything is made or opened
     if record is not None:
         changes = resume.accept(args.resume, setup.operative, args.changed, args.force)
@@ -74,14 +73,12 @@ def train(
     with contextlib.ExitStack() as stack:
         run = _open(stack, folder, setup, args, resumed=record is not None)
         _announce(run, setup, args, replay, notes)
-        speed = accelerate(setup, args, run.progress.message)
-        length = envs.spec.episode_length
-        waiting = 0.0 if options.rate is None else options.rate.period - speed.plan
-        step_seconds = max(envs.step_seconds(), waiting)
-        forecast = Forecast(speed, step_seconds, options, envs.num_envs, length)
+        copies = machine.may_copy(setup, args)
+        speed = accelerate(setup, args, run.progress.message, copies=copies)
+        forecast = machine.forecast(speed, setup, args)
         run.progress.message(forecast.text(run.progress.step))
         run.progress.expect(forecast.left)
-        trainer = _trainer(run, setup, args.seed, replay)
+        trainer = _trainer(run, setup, args.seed, replay, forecast.beside)
         checkpointer = Checkpointer(run.store, trainer, run.logger, options.checkpoint_minutes)
         if record is not None:
             _restore(run, checkpointer)
@@ -155,7 +152,7 @@ def _note_failed_compiling(run: OpenRun, setup: Setup, args: argparse.Namespace)
         run_folder.amend(run.folder, options=resume.options(args, str(setup.device)))
 
 
-def _trainer(run: OpenRun, setup: Setup, seed: int, replay: Replay) -> Trainer:
+def _trainer(run: OpenRun, setup: Setup, seed: int, replay: Replay, beside: bool) -> Trainer:
     return Trainer(
         setup.execution,
         setup.envs,
@@ -168,6 +165,7 @@ def _trainer(run: OpenRun, setup: Setup, seed: int, replay: Replay) -> Trainer:
         run.progress,
         run.folder,
         setup.film,
+        beside,
     )
 
 
@@ -218,9 +216,12 @@ def _to_the_end(trainer: Trainer, checkpointer: Checkpointer, stop: StopSignals,
         checkpointer.save()
         return DONE
     except Interrupted as signal:
-        path = checkpointer.save()
+        path = checkpointer.save_at_stop()
+        kept = (
+            f" of step {checkpointer.latest}" if trainer.state.step != checkpointer.latest else ""
+        )
         print(
-            f"stopped by {signal} at step {trainer.state.step}, checkpoint {path}; "
+            f"stopped by {signal} at step {trainer.state.step}, checkpoint{kept} {path}; "
             f"go on with: {go_on}",
             file=sys.stderr,
         )

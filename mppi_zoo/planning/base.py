@@ -165,8 +165,8 @@ class Planner(abc.ABC):
         """A greedy plan from z [B, Z], and the planner's own metrics of it, 0-d each."""
         return self.plan(z, model, noise, greedy=True), {}
 
-    def compile(self) -> None:
-        """Compile with ``torch.compile`` what a plan consists of; here nothing is."""
+    def compile(self, device: torch.device) -> None:
+        """Compile with ``torch.compile`` what a plan on a device consists of; here nothing is."""
         self.compiled = False
 
     def uncompile(self) -> None:

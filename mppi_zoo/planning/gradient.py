@@ -83,10 +83,10 @@ class GradientPlanner(Planner):
         self.samples = sequences
         self.uncompile()
 
-    def compile(self) -> None:
+    def compile(self, device: torch.device) -> None:
         """Compile the two roll-outs; their gradients are compiled with them."""
-        self._begin = compiled(self.begin)
-        self._judge = compiled(self.judge)
+        self._begin = compiled(self.begin, device)
+        self._judge = compiled(self.judge, device)
         self.compiled = True
 
     def uncompile(self) -> None:

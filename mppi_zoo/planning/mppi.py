@@ -107,10 +107,10 @@ class MPPIPlanner(Planner):
         """The plan's H, and H for each elite that is carried over."""
         return self.horizon * (1 + self.memory.carried(self.elites))
 
-    def compile(self) -> None:
+    def compile(self, device: torch.device) -> None:
         """Compile the two functions that a plan consists of; the loop around them stays."""
-        self._propose = compiled(self.scoring.propose)
-        self._iterate = compiled(self.iterate)
+        self._propose = compiled(self.scoring.propose, device)
+        self._iterate = compiled(self.iterate, device)
         self.compiled = True
 
     def uncompile(self) -> None:

@@ -11,7 +11,7 @@ import importlib
 import operator
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, SupportsFloat, TextIO
 
@@ -62,6 +62,7 @@ class MetricsLogger:
         self._timing: TextIO | None = None
         self._tensorboard = None
         self._wandb = None
+        self._held: list[Callable[[], None]] | None = None  # what is written later
         for name, _, _ in _files(Position(0, 0, 0)):
             path = self.folder / name
             if resume_at is None and path.exists() and path.stat().st_size:
@@ -112,12 +113,26 @@ class MetricsLogger:
         """Appends one row per value to ``timing.csv``; otherwise as ``write``."""
         self._record(self._timing, step, (), values)
 
+    def hold(self) -> None:
+        """Keep what is written from now on in memory until :meth:`release`."""
+        self._held = []
+
+    def release(self, first: Callable[[], None] = lambda: None) -> None:
+        """Write what was held, after what the function ``first`` writes."""
+        held, self._held = self._held or [], None
+        first()
+        for write in held:
+            write()
+
     def position(self, step: int) -> Position:
         """Where the files end now; what they hold is on disk when this returns.
+
+        Nothing may be held.
 
         Raises:
             FileNotFoundError: a file was deleted or moved.
         """
+        assert self._held is None, "what is held has no position yet"
         lengths = []
         for file in (self._metrics, self._timing):
             assert file is not None, "begin was not called"
@@ -166,6 +181,14 @@ class MetricsLogger:
         if step < 0:
             raise ValueError(f"step is {step}, but agent steps are counted from 0")
         numbers = {_name(name): _number(name, value) for name, value in values.items()}
+        if self._held is not None:
+            self._held.append(lambda: self._append(file, step, split, numbers))
+            return
+        self._append(file, step, split, numbers)
+
+    def _append(
+        self, file: TextIO, step: int, split: tuple[str, ...], numbers: dict[str, float]
+    ) -> None:
         # One string and one flush, so that an interruption rarely splits a group of rows.
         rows = (",".join((str(step), *split, name, repr(x))) for name, x in numbers.items())
         file.write("".join(row + "\n" for row in rows))

@@ -46,11 +46,32 @@ class Checkpointer:
         self.interval, self.clock = 60 * minutes, clock
         self.last = clock()
         self.latest: int | None = None  # agent step of the newest checkpoint
+        self.path: Path | None = None  # its manifest
 
     def save_if_due(self) -> None:
-        """Write a checkpoint if the interval has passed."""
-        if self.interval and self.clock() - self.last >= self.interval:
+        """Write a checkpoint if the interval has passed, or an evaluation begins.
+
+        An evaluation beside the training can be repeated only from before it began: until it has
+        ended, no other checkpoint is written.
+        """
+        trainer = self.trainer
+        if trainer.evaluations.under_way is not None:
+            return
+        due = self.interval and self.clock() - self.last >= self.interval
+        if due or trainer.evaluations.starts_beside(trainer.state):
             self.save()
+
+    def save_at_stop(self) -> Path:
+        """Write a checkpoint, unless the stop cut an evaluation off; returns the newest manifest.
+
+        Then the checkpoint from before that evaluation is the one to go on from.
+
+        Raises:
+            As :meth:`save`.
+        """
+        if self.path is not None and self.trainer.evaluations.abandoned:
+            return self.path
+        return self.save()
 
     def restore(self, opened: Opened) -> np.ndarray:
         """Bring the trainer to a checkpoint.
@@ -69,7 +90,7 @@ class Checkpointer:
             raise ValueError(f"{opened.path} does not fit the configuration: {error}") from error
         if opened.content["replay"]["lane_rows"] == replay.lane_rows:
             self.store.adopt(opened)
-        self.latest = opened.manifest["step"]
+        self.latest, self.path = opened.manifest["step"], opened.path
         return lost
 
     def save(self) -> Path:
@@ -89,7 +110,7 @@ class Checkpointer:
             trainer.replay.logs,
             {"step": step, "updates": updates, "position": position._asdict()},
         )
-        self.last, self.latest = self.clock(), step
+        self.last, self.latest, self.path = self.clock(), step, path
         while self.store.aside:
             trainer.progress.message(self.store.aside.pop(0))
         return path

@@ -30,7 +30,7 @@ class EvaluationRecord:
         self.logger.write(step, "eval_policy", policy.metrics())
 
     def agent(self, agent: POMPCAgent, step: int, *, best: bool) -> None:
-        """Save the agent as the latest, and as the best where it is."""
+        """Save the agent as the latest, and as the best where it is that."""
         save_agent(self.folder / "checkpoints" / "last.pt", agent, step)
         if best:
             save_agent(self.folder / "checkpoints" / "best.pt", agent, step)

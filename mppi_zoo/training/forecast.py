@@ -21,6 +21,7 @@ class Forecast:
         options: the schedule.
         num_envs: environments stepped together.
         episode_length: agent steps of an episode; taken for those of an evaluation, too.
+        beside: whether all evaluations but the last run beside the training.
     """
 
     speed: Speed
@@ -28,6 +29,7 @@ class Forecast:
     options: TrainingOptions
     num_envs: int
     episode_length: int
+    beside: bool = False
 
     @property
     def seed_steps(self) -> int:
@@ -58,7 +60,8 @@ class Forecast:
         random = max(self.seed_steps - step, 0)
         planned = max(self.options.steps - max(step, self.seed_steps), 0)
         learning = self.pretraining if random else 0.0
-        evaluating = self.options.evaluations(step) * self.evaluation
+        count = self.options.evaluations(step)
+        evaluating = (min(count, 1) if self.beside else count) * self.evaluation
         return random * self.environment + learning + planned * self.step + evaluating
 
     def text(self, step: int = 0) -> str:
@@ -68,7 +71,8 @@ class Forecast:
         if step < self.seed_steps:
             parts.append(f"{duration(self.pretraining)} of pretraining")
         if count:
-            parts.append(f"{count} evaluations of {duration(self.evaluation)}")
+            where = " (all but the last beside the training)" if self.beside else ""
+            parts.append(f"{count} evaluations of {duration(self.evaluation)}{where}")
         line = (
             f"measured: plan {1e3 * self.speed.plan:.0f} ms, update "
             f"{1e3 * self.speed.update:.0f} ms, about {1 / self.step:.1f} agent steps/s: "

@@ -25,6 +25,8 @@ class Sizes(NamedTuple):
         reanalysed: states planned anew together, 0 for none.
         interval: updates from one re-analysis to the next.
         evaluated: episodes of an evaluation, 0 for none.
+        estimated: whether their plan is not timed, but taken to last as many times longer as it
+            is for more states.
     """
 
     num_envs: int
@@ -32,6 +34,7 @@ class Sizes(NamedTuple):
     reanalysed: int = 0
     interval: int = 1
     evaluated: int = 0
+    estimated: bool = False
 
 
 class Speed(NamedTuple):
@@ -63,11 +66,14 @@ def _fastest(call: Callable[[], object], device: torch.device, repeats: int) -> 
     return min(times)
 
 
-def measure(execution: Execution, sizes: Sizes) -> Speed:
+def measure(
+    execution: Execution, sizes: Sizes, *, plans: bool = True, updates: bool = True
+) -> Speed:
     """Time plans and an update on random numbers; the agent is left as it was.
 
     Args:
         execution: may be compiled or recorded; the first calls then do that, at all sizes.
+        plans, updates: whether the environments' plan and the update are timed, or count 0.
     """
     agent = execution.agent
     spec, device, dtype = agent.spec, agent.device, agent.dtype
@@ -104,13 +110,17 @@ def measure(execution: Execution, sizes: Sizes) -> Speed:
 
     before = copy.deepcopy(agent.state_dict())
     try:
-        plan = planned(execution.act, sizes.num_envs)
-        update = seconds(
-            lambda: execution.update(batch, 0, agent.draw_update_noise(batch, generator))
-        )
-        if sizes.reanalysed:
+        plan = planned(execution.act, sizes.num_envs) if plans else 0.0
+        update = 0.0
+        if updates:
+            update = seconds(
+                lambda: execution.update(batch, 0, agent.draw_update_noise(batch, generator))
+            )
+        if updates and sizes.reanalysed:
             update += planned(execution.replan, sizes.reanalysed) / sizes.interval
-        evaluation = planned(execution.act, sizes.evaluated) if sizes.evaluated else 0.0
+        evaluation = plan * sizes.evaluated / sizes.num_envs
+        if sizes.evaluated and not sizes.estimated:
+            evaluation = planned(execution.act, sizes.evaluated)
     finally:
         agent.load_state_dict(before)
     return Speed(plan, update, evaluation)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from mppi_zoo.agent.actor import Acted, Actor
+from mppi_zoo.agent.checkpoint import save_agent
 from mppi_zoo.agent.execution import Execution
 from mppi_zoo.core.rng import Generators
 from mppi_zoo.core.types import Gaussian
@@ -18,10 +19,8 @@ from mppi_zoo.envs import EpisodeVector
 from mppi_zoo.runs.metrics import MetricsLogger
 from mppi_zoo.runs.progress import Progress
 from mppi_zoo.training.control_rate import AsFastAsPossible, ControlRate
-from mppi_zoo.training.diagnostics import Diagnostics
-from mppi_zoo.training.evaluating import evaluate
 from mppi_zoo.training.evaluation import Evaluator
-from mppi_zoo.training.evaluation_record import EvaluationRecord
+from mppi_zoo.training.evaluations import evaluations_by
 from mppi_zoo.training.health import HealthCheck
 from mppi_zoo.training.options import TrainingOptions
 from mppi_zoo.training.reanalysis import NoReanalysis, Reanalysis
@@ -51,6 +50,7 @@ class Trainer:
         progress: what the user sees.
         folder: of the run, for agents, videos and the batches of bad updates.
         film: whether the last evaluation is filmed.
+        beside: whether evaluations run beside the training (:mod:`mppi_zoo.training.evaluations`).
     """
 
     def __init__(
@@ -66,20 +66,21 @@ class Trainer:
         progress: Progress,
         folder: Path,
         film: bool = False,
+        beside: bool = False,
     ):
-        self.execution, self.envs, self.evaluator = execution, envs, evaluator
+        self.execution, self.envs = execution, envs
         self.agent = agent = execution.agent
         self.replay, self.reanalysis, self.options = replay, reanalysis, options
-        self.logger, self.progress, self.folder, self.film = logger, progress, folder, film
+        self.logger, self.progress, self.folder = logger, progress, folder
         self.seed_steps = options.seed_phase(envs.spec.episode_length)
         # each use of randomness has a generator of its own, from the seed
         self.seed = seed
         self.generators = Generators.from_seed(seed, agent.device)
         self.actor = Actor(execution, envs.num_envs, self.generators.acting)
-        self.diagnostics = Diagnostics(seed)
         # what is checked and measured on the way
         self.health = HealthCheck(agent, folder)
-        self.evaluation_record = EvaluationRecord(folder, logger, progress)
+        with_evaluator = (options.steps, logger, progress, folder, film, beside)
+        self.evaluations = evaluations_by(evaluator, *with_evaluator)
         self.stopwatch = Stopwatch()
         # how time passes
         self.updates: UpdateTiming = options.updates or EveryStep()
@@ -99,11 +100,14 @@ class Trainer:
         if self.obs is None:
             self.obs = self.envs.reset()
             self.rate.begin()
-        while not self.finished:
-            self.unit()
-            self.progress.update(self.state.step)
-            between()
-        self.evaluation_record.agent(self.agent, self.state.step, best=False)
+        try:
+            while not self.finished:
+                self.unit()
+                self.progress.update(self.state.step)
+                between()
+        finally:
+            self.evaluations.abandon()
+        save_agent(self.folder / "checkpoints" / "last.pt", self.agent, self.state.step)
 
     @property
     def finished(self) -> bool:
@@ -113,12 +117,12 @@ class Trainer:
 
     def unit(self) -> None:
         """Do what comes next."""
+        self.evaluations.collect(self.state)
         state, ended = self.state, bool(self.waiting.any())
         if self.updates.due(state.pretraining_left, ended):
             self._enter("pretraining")
             self.pretrain()
-        elif state.evaluation_due and self._may_evaluate():
-            self._enter("evaluating")
+        elif state.evaluation_due and self.evaluations.may_begin(state.step, self.waiting):
             self.evaluate()
         elif state.step < self.seed_steps or state.pretraining_left:
             self._enter("seed phase")
@@ -227,7 +231,7 @@ class Trainer:
             self._finish_episodes(done)
         self.stopwatch.add("replay", now)
         before = state.step - self.envs.num_envs
-        if self.evaluator is not None and self.options.evaluation_due(before, state.step):
+        if self.evaluations.wanted and self.options.evaluation_due(before, state.step):
             state.evaluation_due = True
 
     def _finish_episodes(self, done: np.ndarray) -> None:
@@ -243,18 +247,6 @@ class Trainer:
             self.actor.reset(self.waiting)
             self.waiting[:] = False
             self.rate.begin()
-
-    def _may_evaluate(self) -> bool:
-        """Whether the evaluation need not wait for the end of an episode."""
-        if self.evaluator is None or not self.evaluator.between_episodes:
-            return True
-        return self.state.step >= self.options.steps or bool(self.waiting.all())
-
-    def _leave_episodes(self) -> None:
-        """Drop what is left of the episodes: their environments serve something else."""
-        self.replay.end_episodes(~self.waiting)
-        self.state.begin_episodes(~self.waiting)
-        self.waiting[:] = True
 
     def learn(self, *, pretraining: bool) -> dict[str, Tensor]:
         """Make one update on a fresh batch; its metrics stay on the device, 0-d each."""
@@ -292,8 +284,17 @@ class Trainer:
         state.last_log = state.step
 
     def evaluate(self) -> None:
-        """Run episodes with the planner and with the bare policy; record them, keep the agent."""
-        self.health.check()
-        if self.evaluator is not None and self.evaluator.between_episodes:
-            self._leave_episodes()
-        evaluate(self)
+        """Wait for the evaluation under way; if none is, evaluate, or begin to."""
+        evaluations, state, begun = self.evaluations, self.state, time.perf_counter()
+        if not evaluations.starts_beside(state):
+            self._enter("evaluating")
+        if evaluations.under_way is not None:
+            evaluations.wait(state)
+        else:
+            self.health.check()
+            if evaluations.between_episodes:  # in the same environment: leave the episodes there
+                self.replay.end_episodes(~self.waiting)
+                state.begin_episodes(~self.waiting)
+                self.waiting[:] = True
+            evaluations.evaluate(self.execution, self.replay, state)
+        self.stopwatch.pause(begun)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -23,7 +25,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[Sizes]:
     """Sizes at which the speed was measured."""
     sizes: list[Sizes] = []
 
-    def measure(agent: object, given: Sizes) -> Speed:
+    def measure(agent: object, given: Sizes, **parts: bool) -> Speed:
         sizes.append(given)
         return Speed(0.1, 0.2)
 
@@ -46,6 +48,20 @@ def test_the_speed_is_that_of_the_run(measured: list[Sizes]) -> None:
         assert accelerate(built, args, said.append) == Speed(0.1, 0.2)
         horizon = built.execution.agent.planner.horizon
     assert measured == [Sizes(2, 16, 20 * horizon, 10, 2)] and said == []
+
+
+def test_two_cores_compile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    # a copy of the process plans, this one updates, and then both are measured here
+    def measure(agent: object, given: Sizes, plans: bool = True, updates: bool = True) -> Speed:
+        (tmp_path / f"{plans} {updates}").write_text(str(os.getpid()))
+        return Speed(0.1, 0.2)
+
+    monkeypatch.setattr(acceleration, "measure", measure)
+    monkeypatch.setattr(Execution, "compile", lambda self: None)
+    with setup("--compile") as (built, args):
+        assert accelerate(built, args, lambda _: None, copies=True) == Speed(0.1, 0.2)
+    done = {path.name: int(path.read_text()) == os.getpid() for path in tmp_path.iterdir()}
+    assert done == {"True False": False, "False True": True, "True True": True}
 
 
 def test_there_are_no_graphs_without_a_gpu(measured: list[Sizes]) -> None:

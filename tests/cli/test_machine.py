@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,12 @@ import torch
 from mppi_zoo.cli import machine, resume
 from mppi_zoo.cli import main as run
 from mppi_zoo.cli.arguments import parser
-from mppi_zoo.cli.setup import build
+from mppi_zoo.cli.setup import add_evaluator, build
 from mppi_zoo.compute import compiling, threads
+from mppi_zoo.runs.beside import impossible
+from mppi_zoo.training.forecast import Forecast
 from mppi_zoo.training.options import TrainingOptions
+from mppi_zoo.training.throughput import Speed
 
 TOY = ["--task", "toy:point", "--device", "cpu", "--no-video"]
 LAPTOP = ["--gin", "bmpc_equiv", "--gin", "scale/laptop", *TOY]
@@ -111,3 +115,26 @@ def test_another_number_needs_force(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert run.main(["--resume", str(out), "--quiet", "--threads", "2"]) != 0
     assert "--threads: 1 -> 2" in capsys.readouterr().err
     assert run.main(["--resume", str(out), "--quiet", "--threads", "2", "--force"]) == 0
+
+
+def beside(evaluation: float, *arguments: str) -> bool:
+    """Whether a run whose evaluations take so many seconds evaluates beside its training."""
+    args = parser().parse_args([*DEBUG, *arguments])
+    resume.settle(args)
+    with contextlib.ExitStack() as stack:
+        setup = build(args, None, stack)
+        machine.settle(setup, args)
+        setup = add_evaluator(setup, args, stack, lambda: None)
+        found = Forecast(Speed(0.1, 0.1), 0.0, setup.experiment.training, 1, 50)
+        one = replace(found, speed=Speed(0.1, 0.1, evaluation / (50 + 64 / 2)))
+        return machine.evaluates_beside(setup, args, one)
+
+
+@pytest.mark.skipif(bool(impossible()), reason="copies of the process compute on Linux only")
+def test_long_evaluations_run_beside_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert beside(6.0) and not beside(4.0)
+    assert beside(4.0, "--evaluate-beside") and not beside(6.0, "--no-evaluate-beside")
+    assert not beside(6.0, "--threads", "2") and not beside(6.0, *NO_EVALUATION)
+    assert not beside(6.0, "--param", "TrainingOptions.checkpoint_minutes=0")
+    monkeypatch.setattr(threads, "usable_cores", lambda: 1)
+    assert not beside(6.0) and beside(4.0, "--evaluate-beside")

@@ -11,6 +11,8 @@ from torch._dynamo.utils import counters
 
 from mppi_zoo.compute.compilation import compiled
 
+CPU = torch.device("cpu")
+
 
 @pytest.fixture(autouse=True)
 def traced(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,7 +31,7 @@ def call(network: nn.Module, x: Tensor) -> Tensor:
 
 def test_values_are_read_anew_and_nothing_compiles_for_them() -> None:
     network, x = nn.Sequential(nn.Linear(3, 3), nn.Tanh()), torch.randn(2, 3)
-    function, known = compiled(call), graphs()
+    function, known = compiled(call, CPU), graphs()
     function(network, x)
     with torch.no_grad():
         for parameter in network.parameters():
@@ -49,7 +51,7 @@ class Scaled(nn.Module):
 
 def test_another_shape_or_dtype_is_compiled_anew() -> None:
     network, x = Scaled(), torch.randn(2, 3)
-    function, known = compiled(call), graphs()
+    function, known = compiled(call, CPU), graphs()
     function(network, x)
     assert function(network, torch.randn(5, 3)).shape == (5, 3)
     network.double()  # as a planner's view of other precision: only the weights differ
@@ -62,14 +64,14 @@ def test_each_function_runs_its_own_network() -> None:
     first, second = (nn.Sequential(nn.Linear(3, 3), last) for last in (nn.Tanh(), nn.ReLU()))
     second.load_state_dict(first.state_dict())
     x = torch.randn(2, 3)
-    ours, theirs = compiled(call), compiled(call)
+    ours, theirs = compiled(call, CPU), compiled(call, CPU)
     assert torch.equal(ours(first, x), first(x))
     assert torch.equal(theirs(second, x), second(x))
 
 
 def test_hooks_and_types_of_layers_are_not_checked() -> None:
     network, x = nn.Sequential(nn.Linear(3, 3), nn.Tanh()), torch.randn(2, 3)
-    function = compiled(call)
+    function = compiled(call, CPU)
     function(network, x)
     known = graphs()
     network[0].register_forward_hook(lambda *_: None)

@@ -37,6 +37,7 @@ RULES = "tests/conformance/test_update_rules.py"
 GRAPHS, WAITING = "tests/compute/test_cuda_graphs.py", "tests/system/test_host_transfers.py"
 DYNAMICS, DEPTHS = "tests/networks/test_dynamics.py", "tests/planning/test_depth_average.py"
 SAMPLING = "tests/training/test_sampling.py"
+BESIDE = "tests/system/test_evaluating_beside.py"
 HUMANOID = "tests/envs/test_humanoid_bench.py"
 RESUME = "tests/system/test_resuming.py::test_every_member_resumes_exactly[pompc_adaptive_fkl]"
 
@@ -1113,9 +1114,37 @@ MUTATIONS = [
     Mutation(
         "the forecast leaves evaluations out",
         "training/forecast.py",
-        "evaluating = self.options.evaluations(step) * self.evaluation",
+        "evaluating = (min(count, 1) if self.beside else count) * self.evaluation",
         "evaluating = 0.0",
         "tests/training/test_forecast.py::test_every_part_is_counted",
+    ),
+    Mutation(
+        "the rows of an evaluation beside the training come after those of later steps",
+        "training/evaluations.py",
+        "self.logger.hold()  # rows stay in the order of agent steps",
+        "pass",
+        f"{BESIDE}::test_numbers_files_and_state_are_the_same",
+    ),
+    Mutation(
+        "a stop keeps a checkpoint that has forgotten the evaluation under way",
+        "training/checkpointing.py",
+        "if self.path is not None and self.trainer.evaluations.abandoned:",
+        "if False:",
+        f"{BESIDE}::test_a_stop_while_one_is_under_way_keeps_the_checkpoint_before_it",
+    ),
+    Mutation(
+        "checkpoints go on while an evaluation is under way",
+        "training/checkpointing.py",
+        "if trainer.evaluations.under_way is not None:",
+        "if False:",
+        f"{BESIDE}::test_a_crash_while_one_is_under_way",
+    ),
+    Mutation(
+        "a copy of the process outlives it",
+        "runs/beside.py",
+        "ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)",
+        "pass",
+        "tests/runs/test_beside.py::test_the_copy_ends_with_a_killed_parent",
     ),
     Mutation(
         "a size in between compiles too",

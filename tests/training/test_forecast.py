@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from mppi_zoo.training.forecast import Forecast
@@ -55,3 +57,10 @@ def test_days_name_the_laptop_scale() -> None:
     published = forecast(Speed(0.4, 0.5), 0.0, steps=1_000_000, eval_every=0).text()
     assert "1.1 agent steps/s" in published and "10.4 days" in published
     assert "--gin scale/laptop" in published and "laptop" not in forecast().text()
+
+
+def test_evaluations_beside_the_training_cost_no_time_but_the_last() -> None:
+    found, in_line = replace(forecast(), beside=True), forecast()
+    assert in_line.left(0) - found.left(0) == pytest.approx(5 * found.evaluation)
+    assert found.left(15_000) == 0
+    assert "6 evaluations of 59 seconds (all but the last beside the training)" in found.text()

@@ -44,6 +44,10 @@ def test_large_batches_are_measured_in_part(monkeypatch: pytest.MonkeyPatch) -> 
     planned.clear()
     measure(execution, sizes)
     assert planned == [1, 60, 4]
+    # where copies of the process evaluate, and compile for it
+    planned.clear()
+    estimated = measure(execution, sizes._replace(num_envs=2, estimated=True))
+    assert planned == [2, 60] and estimated.evaluation == 2 * estimated.plan
 
 
 def test_the_stopwatch_gives_means_and_leaves_pauses_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,6 +59,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--gin", default="pompc_adaptive_fkl")
     parser.add_argument("--num-envs", type=int, default=1)
     parser.add_argument("--async-envs", action="store_true")
+    parser.add_argument("--beside", action="store_true", help="evaluations beside the training")
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--each", type=int, default=3, help="of the kills, for each target")
     parser.add_argument("--steps", type=int, default=600, help="of each environment")
@@ -72,7 +73,7 @@ def arguments() -> argparse.Namespace:
     return args
 
 
-def command(args: argparse.Namespace, out: Path) -> list[str]:
+def command(args: argparse.Namespace, out: Path, beside: bool = False) -> list[str]:
     """The same for every life: it starts the run, or goes on with it."""
     given = ["--gin", args.gin, "--gin", "debug", "--task", args.task, "--steps", str(args.steps)]
     given += ["--num-envs", str(args.num_envs), *(["--async-envs"] if args.async_envs else [])]
@@ -85,6 +86,7 @@ def command(args: argparse.Namespace, out: Path) -> list[str]:
         "TrainingOptions.checkpoint_minutes=0.003",
     ):
         given += ["--param", binding]
+    given += ["--evaluate-beside" if beside else "--no-evaluate-beside"]
     return [*given, "--no-video", "--quiet", "--out", str(out), "--continue"]
 
 
@@ -201,7 +203,7 @@ class Soak:
                 plan.pop(0)
             else:
                 self._new_training()
-        process, _ = begin(command(args, self.trainings[-1]))
+        process, _ = begin(command(args, self.trainings[-1], args.beside))
         process.join()
         require(process, 0)
         return self.trainings
@@ -214,7 +216,7 @@ class Soak:
         out = self.trainings[-1]
         reach: int = self.REACH.get(target) or 50 // self.args.num_envs
         trap = None if target == "random" else (target, self.draws.randrange(reach))
-        process, phase = begin(command(self.args, out), trap)
+        process, phase = begin(command(self.args, out, self.args.beside), trap)
         begun = time.monotonic()
         if trap is None:
             process.join(self.draws.uniform(0, self.startup + 2 * self._left() / lives_left))
