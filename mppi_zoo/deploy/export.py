@@ -9,7 +9,8 @@ units, within its bounds; and refused [B], see :mod:`mppi_zoo.deploy.programs`.
 planner: besides, the last plan [R, B, A] (zeros at the start of an episode; R is H but where the
 planner keeps more) -> besides, the plan for the next call. It leaves out the exploration noise.
 The draws of ``planner.pt2`` come from torch's global generator, which ``torch.manual_seed`` seeds;
-those of ``planner.onnx`` are further inputs.
+those of ``planner.onnx`` are further inputs. Planners that take gradients cannot be exported: of
+such an agent there is the policy alone.
 
 Plain torch does not check the files; :func:`load_program` does.
 """
@@ -20,7 +21,9 @@ import argparse
 import contextlib
 import io
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,13 +76,13 @@ def save(
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     with _without_gradients(execution):
-        outside = Outside(actions, chosen)
-        policy = PolicyProgram(agent, outside)
-        drawn = PlannerProgram(execution, outside, lambda b: agent.draw_plan_noise(b, None), tuple)
-        inputs = _inputs(execution, actions)
-        for name, program in (("policy", policy), ("planner", drawn)):
-            paths.append(folder / f"{name}.pt2")
-            _write_pt2(paths[-1], program, inputs if name == "planner" else inputs[:2])
+        outside, inputs = Outside(actions, chosen), _inputs(execution, actions)
+        paths.append(folder / "policy.pt2")
+        _write_pt2(paths[-1], PolicyProgram(agent, outside), inputs[:2])
+        if not agent.planner.differentiates:
+            paths.append(folder / "planner.pt2")
+            draw = partial(agent.draw_plan_noise, generator=None)
+            _write_pt2(paths[-1], PlannerProgram(execution, outside, draw, tuple), inputs)
         if onnx:
             paths += _write_onnx(execution, actions, folder, chosen, inputs)
     content = described(execution, actions, fallback, paths)
@@ -123,11 +126,13 @@ def _write_onnx(
     agent = execution.agent
     execution = Execution(agent)  # as trained: bfloat16 is unknown to onnxruntime on a CPU
     outside = Outside(actions, ZeroAction() if isinstance(fallback, RaiseError) else fallback)
-    noise, record = noise_inputs(agent)
-    planner = PlannerProgram(execution, outside, None, record)
-    paths = [folder / "policy.onnx", folder / "planner.onnx"]
+    paths = [folder / "policy.onnx"]
     write(paths[0], PolicyProgram(agent, outside), inputs[:2], [], ["action", "refused"])
-    write(paths[1], planner, inputs, noise, ["action", "next_plan", "refused"])
+    if not agent.planner.differentiates:
+        noise, record = noise_inputs(agent)
+        planner = PlannerProgram(execution, outside, None, record)
+        paths.append(folder / "planner.onnx")
+        write(paths[1], planner, inputs, noise, ["action", "next_plan", "refused"])
     return paths
 
 
@@ -201,6 +206,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             about=about,
         ):
             print(path)
+        if controller.agent.planner.differentiates:
+            planner = type(controller.agent.planner).__name__
+            print(f"no program of the planner: {planner} takes gradients", file=sys.stderr)
         return DONE
 
     return conclude(body, debug=args.debug)

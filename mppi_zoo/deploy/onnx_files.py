@@ -30,8 +30,7 @@ def write(
 
     Raises:
         ImportError: a package is missing.
-        ValueError: the program differentiates, as a gradient planner does, or is otherwise beyond
-            ONNX.
+        ValueError: something in the program is beyond ONNX.
     """
     try:
         import onnxscript  # noqa: F401  (torch's exporter imports it late, with a worse message)
@@ -59,8 +58,8 @@ def write(
         except torch.onnx.OnnxExporterError as error:
             reason = str(error.__cause__ or error).strip().splitlines()[0]
             raise ValueError(
-                f"{path.name} cannot be written: {reason}. Planners that differentiate have no "
-                "ONNX program; export without --onnx, or use another planner"
+                f"{path.name} cannot be written: {reason}. Export without --onnx, or replace "
+                "the part that ONNX does not know"
             ) from error
     assert made is not None
     content = made.model_proto.SerializeToString()

@@ -75,12 +75,14 @@ class Planner(abc.ABC):
             from it.
         warm_rows: R, rows of a warm start: the plan's H, then whatever else the planner keeps.
         reads_step: whether :meth:`plan` depends on the agent step.
+        differentiates: whether a plan takes gradients, which exported programs cannot.
         compiled: whether compiled code is in use.
     """
 
     horizon: int
     samples: int = 1
     reads_step: bool = False
+    differentiates: bool = False
     compiled: bool = False
 
     @property

@@ -64,6 +64,8 @@ class GradientPlanner(Planner):
             :func:`at_least_the_policys_std` or :class:`SpreadAboutBest`.
     """
 
+    differentiates = True
+
     def __init__(
         self,
         horizon: Size = 3,

@@ -102,6 +102,12 @@ def test_plain_torch_gives_the_agents_numbers(tmp_path: Path) -> None:
             )
 
 
+def test_of_a_gradient_planner_there_is_the_policy(tmp_path: Path) -> None:
+    execution = build_execution("dream_mpc", EnvSpec(5, 2, 100), "horizon=2")
+    names = [path.name for path in export.save(execution, ACTIONS, tmp_path)]
+    assert names == ["policy.pt2", "export.json"]
+
+
 def test_a_compiled_agent_is_refused(tmp_path: Path) -> None:
     execution = build_execution("tdmpc2_equiv", EnvSpec(5, 2, 100))
     execution.compile()
