@@ -10,9 +10,11 @@
 from __future__ import annotations
 
 import argparse
+import base64
 from pathlib import Path
 
 import matplotlib
+import nbformat
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -128,6 +130,14 @@ def walker_strip(run: Path, out: Path, images: int = 7, every: int = 6) -> None:
     plt.imsave(out, np.concatenate([frame[:, 40:-40] for frame in frames], axis=1))
 
 
+def planners(out: Path) -> None:
+    """The planners side by side, as notebook 1 shows them."""
+    notebook = nbformat.read(ROOT / "notebooks" / "1_planner.ipynb", as_version=4)
+    (cell,) = (cell for cell in notebook.cells if "planners" in cell.metadata.get("tags", ()))
+    (image,) = (o.data["image/png"] for o in cell.outputs if "image/png" in o.get("data", {}))
+    out.write_bytes(base64.b64decode(image))
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--walker", type=Path, metavar="RUN")
@@ -136,5 +146,6 @@ if __name__ == "__main__":
     learning_curves(IMAGES / "learning_curve.png")
     published(IMAGES / "published.png")
     wall_time(IMAGES / "wall_time.png")
+    planners(IMAGES / "planners.png")
     if args.walker is not None:
         walker_strip(args.walker, IMAGES / "walker.png")
