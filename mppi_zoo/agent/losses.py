@@ -53,6 +53,7 @@ class ModelLoss:
         terms: further terms, each a :class:`LossTerm`.
         weights: of further terms, by name.
         soft_value: what the critics' target holds of the divergence from the prior; None: nothing.
+        terminal_steps: factor on the reward's and the value's loss of steps that say terminated.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class ModelLoss:
         terms: Sequence[LossTerm] = (),
         weights: Mapping[str, float] | None = None,
         soft_value: HardValue | SoftValue | None = None,
+        terminal_steps: NonNegative = 1.0,
     ):
         own = {
             "consistency": consistency,
@@ -75,6 +77,7 @@ class ModelLoss:
         self.rho, self.terms = rho, tuple(terms)
         self.weights, self.further = own | dict(weights or {}), set(weights or {})
         self.soft_value = HardValue() if soft_value is None else soft_value
+        self.terminal_steps = terminal_steps
 
     def check(self, parts: Parts) -> None:
         """Refuse parts that a soft value has no meaning with.
@@ -109,10 +112,12 @@ class ModelLoss:
         # roll out from the first latent, by every dynamics head
         rolled = model.rollout(z0, batch.action)
         # terms; critics and policy read one head's roll-out of each window
-        terms = model.losses(rolled, next_z, batch.action, batch.reward, batch.terminated, self.rho)
+        steps = self._step_weights(batch)
+        stored = batch.action, batch.reward, batch.terminated
+        terms = model.losses(rolled, next_z, *stored, self.rho, steps)
         zs = model.deal(rolled)
         taken = CriticQuery(zs[:-1], lambda: batch.action, model)
-        value = critic.loss(taken, target, self.rho, noise.value_keep)
+        value = critic.loss(taken, target, self.rho, noise.value_keep, steps)
         named = {**terms, "value": value, **{t.name: t(parts, batch, zs) for t in self.terms}}
         # weighted sum
         self._check(named)
@@ -121,6 +126,11 @@ class ModelLoss:
         metrics = {f"{name}_loss": term.detach() for name, term in named.items()}
         metrics |= {"model_loss": loss.detach(), "target_mean": target.mean(), **soft.metrics}
         return ModelTerms(loss, zs, metrics)
+
+    def _step_weights(self, batch: Batch) -> Tensor | None:
+        """[T, B]; None where all are 1."""
+        factor = self.terminal_steps
+        return None if factor == 1 else 1 + (factor - 1) * batch.terminated
 
     def _check(self, named: Mapping[str, Tensor]) -> None:
         without, idle = named.keys() - self.weights.keys(), self.further - named.keys()

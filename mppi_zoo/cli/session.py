@@ -103,6 +103,7 @@ def _replay(setup: Setup) -> Replay:
         batch_device=setup.device,
         sampling=setup.experiment.sampling,
         episode_returns=setup.execution.agent.objective.needs_return,
+        past_the_end=setup.experiment.past_the_end,
     )
 
 

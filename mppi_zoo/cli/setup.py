@@ -92,7 +92,7 @@ def build(
 
     # checks
     config.check_dead_bindings(files, args.param)
-    rows = validation.replay_rows(experiment, args.num_envs)
+    rows = validation.replay_rows(experiment, agent.planner.horizon, args.num_envs)
     host = replay_device(device, replay_bytes(envs.spec, rows))
     validation.check(experiment, agent.planner, envs, replay_on_host=host.type == "cpu")
     operative = config.operative_config()

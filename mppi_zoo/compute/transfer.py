@@ -6,6 +6,8 @@ that is done once an environment step. On a CPU both are no work at all.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -41,3 +43,15 @@ def wait_for(device: torch.device) -> None:
     """Until a device has done all that it was given; a CPU has."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+
+
+def in_one_piece(values: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    """Tensors [N, ...] on a device as float32; those that are elsewhere come over together."""
+    away = {name: value for name, value in values.items() if value.device != device}
+    moved = {name: value.float() for name, value in values.items() if name not in away}
+    if away:
+        flat = torch.cat([v.reshape(len(v), -1).float() for v in away.values()], 1)
+        parts = to_device(flat, device).split([v[0].numel() for v in away.values()], 1)
+        for (name, value), part in zip(away.items(), parts, strict=True):
+            moved[name] = part.reshape(value.shape)
+    return moved

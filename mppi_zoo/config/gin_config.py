@@ -34,6 +34,7 @@ from mppi_zoo.planning import depth_average as _depth_average  # noqa: F401
 from mppi_zoo.planning import gradient as _gradient  # noqa: F401
 from mppi_zoo.planning import mppi as _mppi  # noqa: F401
 from mppi_zoo.training.options import TrainingOptions
+from mppi_zoo.training.past_the_end import NothingPastTheEnd, PastTheEnd
 from mppi_zoo.training.reanalysis import NoReanalysis, Reanalysis
 from mppi_zoo.training.sampling import Sampling, UniformSampling
 
@@ -50,6 +51,8 @@ class Experiment:
         env: how the environment is wrapped.
         training: schedule and sizes of the training loop.
         reanalysis: refreshes stored planner distributions.
+        sampling: which windows an update learns from.
+        past_the_end: what the replay stores after a step that ended its episode for good.
     """
 
     task: str
@@ -59,6 +62,7 @@ class Experiment:
     reanalysis: Reanalysis | NoReanalysis
     execution: Callable[[POMPCAgent], Execution] = Execution
     sampling: Sampling = field(default_factory=UniformSampling)
+    past_the_end: PastTheEnd = field(default_factory=NothingPastTheEnd)
 
 
 def parse(

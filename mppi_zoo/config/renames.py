@@ -49,6 +49,11 @@ ADDED = {
     "TrainingOptions.updates": "None",
     "TrainingOptions.rate": "None",
     "WorldModel.normalizer": "None",
+    "ModelLoss.terminal_steps": "1.0",
+    "ShiftedPlan.std": "None",
+    "TrainingOptions.seed_episodes": "None",
+    "WorldModel.alive": "None",
+    "WorldModel.terminal_weight": "1.0",
 }
 
 # What it lacks too, and the parameter that has its value.

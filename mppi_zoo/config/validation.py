@@ -46,7 +46,7 @@ def check(
             f"steps = {options.steps} ends within the seed phase of {seed_steps} random steps; "
             f"raise --steps above it, or lower it: --param seed_steps={max(options.steps // 2, 1)}"
         )
-    rows = replay_rows(experiment, envs.num_envs)
+    rows = replay_rows(experiment, horizon, envs.num_envs)
     needed, free = replay_bytes(spec, rows), available()
     if replay_on_host and needed > free:
         raise ValueError(
@@ -55,8 +55,9 @@ def check(
         )
 
 
-def replay_rows(experiment: Experiment, num_envs: int) -> int:
+def replay_rows(experiment: Experiment, horizon: int, num_envs: int) -> int:
     """Rows to reserve: no more than the run can fill."""
     options = experiment.training
-    # final observations take a row of their own, so twice the steps is always enough
-    return min(options.replay_capacity, 2 * options.steps + num_envs)
+    # a step that ends its episode takes a row for the last observation, and those past the end
+    rows = 2 + experiment.past_the_end.steps(horizon)
+    return min(options.replay_capacity, rows * options.steps + num_envs)

@@ -31,6 +31,11 @@ def temporal_weights(rho: float, count: int, like: Tensor) -> Tensor:
     return torch.pow(rho, torch.arange(count, device=like.device, dtype=like.dtype))
 
 
+def weighted(x: Tensor, weights: Tensor | None) -> Tensor:
+    """x [...] times weights that broadcast with it; x itself where there are none."""
+    return x if weights is None else x * weights
+
+
 def discount_factor(
     episode_length: int, low: float = 0.95, high: float = 0.995, denominator: float = 5.0
 ) -> float:

@@ -173,7 +173,7 @@ class Gaussian(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One model step. ``discount`` is gamma * alive, alive in {0, 1}: a hard cut
+    """One model step. ``discount`` is gamma * alive, alive in [0, 1], a hard cut by default
     (docs/method.md, section 4)."""
 
     z: Tensor  # [..., Z]

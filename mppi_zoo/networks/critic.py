@@ -10,7 +10,7 @@ import torch
 from annotated_types import Ge, Le
 from torch import Tensor, nn
 
-from mppi_zoo.core.math import pair_mean, pair_min, temporal_weights
+from mppi_zoo.core.math import pair_mean, pair_min, temporal_weights, weighted
 from mppi_zoo.core.ranges import Layers, Probability, Share
 from mppi_zoo.core.registration import register
 from mppi_zoo.core.rollout import discounted_rollout
@@ -95,10 +95,18 @@ class Critic(nn.Module):
         self.online = EnsembleMLP(heads, in_dim, mlp_dim, self.two_hot.bins, hidden_init)
         self.target_net = copy.deepcopy(self.online).requires_grad_(False)
 
-    def loss_from_input(self, x: Tensor, target: Tensor, rho: float, keep: Tensor | None) -> Tensor:
-        """(1/(T E)) sum_e sum_t rho^t mean_B CE: x [T, B, in], target [T, B] -> 0-d."""
+    def loss_from_input(
+        self,
+        x: Tensor,
+        target: Tensor,
+        rho: float,
+        keep: Tensor | None,
+        step_weights: Tensor | None,
+    ) -> Tensor:
+        """(1/(T E)) sum_e sum_t rho^t mean_B w CE: x [T, B, in], target and w [T, B] -> 0-d."""
         weights = temporal_weights(rho, x.shape[0], x)
         entropy = self.two_hot.cross_entropy(self.online(x, keep=keep), target)
+        entropy = weighted(entropy, step_weights)
         return (weights * entropy.mean(2)).mean()
 
     def update_target(self) -> None:
@@ -156,10 +164,21 @@ class QCritic(Critic):
         value = value - at.cost(z, at.noise[0], 1)
         return batch.reward + at.model.discount * (1 - batch.terminated) * value
 
-    def loss(self, at: CriticQuery, target: Tensor, rho: float, keep: Tensor | None) -> Tensor:
-        """Two-hot regression at z [T, B, Z] and the actions to target [T, B]: 0-d."""
+    def loss(
+        self,
+        at: CriticQuery,
+        target: Tensor,
+        rho: float,
+        keep: Tensor | None,
+        step_weights: Tensor | None = None,
+    ) -> Tensor:
+        """Two-hot regression at z [T, B, Z] and the actions to target [T, B]: 0-d.
+
+        Args:
+            step_weights: [T, B]; None: all 1.
+        """
         x = torch.cat([at.z, at.action()], -1)
-        return self.loss_from_input(x, target, rho, keep)
+        return self.loss_from_input(x, target, rho, keep, step_weights)
 
 
 @register
@@ -226,6 +245,13 @@ class VCritic(Critic):
         value = self.target_pair(self.two_hot.decode(self.target_net(z, heads)))
         return at.model.mean_over_heads(total + discount * value)
 
-    def loss(self, at: CriticQuery, target: Tensor, rho: float, keep: Tensor | None) -> Tensor:
-        """Two-hot regression at z [T, B, Z] to target [T, B]: 0-d."""
-        return self.loss_from_input(at.z, target, rho, keep)
+    def loss(
+        self,
+        at: CriticQuery,
+        target: Tensor,
+        rho: float,
+        keep: Tensor | None,
+        step_weights: Tensor | None = None,
+    ) -> Tensor:
+        """Two-hot regression at z [T, B, Z] to target [T, B]: 0-d; see :meth:`QCritic.loss`."""
+        return self.loss_from_input(at.z, target, rho, keep, step_weights)

@@ -130,6 +130,15 @@ def scaled_entropy(sample: PolicySample) -> Tensor:
 
 
 @register
+def squashed_entropy(sample: PolicySample) -> Tensor:
+    """-A l_a: TD-MPC2's factor A on the entropy after the squashing: [...].
+
+    Unlike :func:`scaled_entropy` it falls where the action saturates.
+    """
+    return sample.action.shape[-1] * (sample.squash - sample.log_prob_base)
+
+
+@register
 def residual_entropy(sample: PolicySample) -> Tensor:
     """TD-M(PC)^2's and BOOM's term: [...].
 

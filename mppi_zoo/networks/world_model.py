@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mppi_zoo.core.math import discount_factor, temporal_weights
-from mppi_zoo.core.ranges import Layers, Probability, Size
+from mppi_zoo.core.math import discount_factor, temporal_weights, weighted
+from mppi_zoo.core.ranges import Layers, Positive, Probability, Size
 from mppi_zoo.core.registration import register
 from mppi_zoo.core.types import EnvSpec, Step
+from mppi_zoo.networks.alive import Alive, HardCut
 from mppi_zoo.networks.dynamics import DynamicsFactory, single_dynamics
 from mppi_zoo.networks.encoder import Encoder, vector_encoder
 from mppi_zoo.networks.layers import LatentNorm, mlp, simnorm, zero_init
@@ -39,6 +40,9 @@ class WorldModel(nn.Module):
             see :data:`~mppi_zoo.networks.dynamics.DynamicsFactory`.
         normalizer: (obs) -> what observations pass before the encoder, such as
             :class:`~mppi_zoo.networks.normalizer.ObsNormalizer`; None: nothing.
+        alive: (logit of an end [...]) -> factor on the discount; None: :class:`HardCut`.
+        terminal_weight: factor on the termination loss where a step ended its episode. Above 1 it
+            makes up for how rare such steps are, and the predicted probability is too high.
     """
 
     def __init__(
@@ -54,10 +58,13 @@ class WorldModel(nn.Module):
         encoder: Encoder = vector_encoder,
         dynamics: DynamicsFactory = single_dynamics,
         normalizer: NormalizerFactory | None = None,
+        alive: Alive | None = None,
+        terminal_weight: Positive = 1.0,
     ):
         super().__init__()
         self.latent_dim, self.mlp_dim, self.spec = latent_dim, mlp_dim, spec
         self.two_hot = TwoHot()
+        self.alive_rule, self.terminal_weight = alive or HardCut(), terminal_weight
         step_dim = latent_dim + spec.action_dim
 
         def norm() -> nn.Module:
@@ -87,10 +94,10 @@ class WorldModel(nn.Module):
         return self.two_hot.decode(self.reward_net.joint(z, action))
 
     def alive(self, z: Tensor) -> Tensor:
-        """1 where the predicted probability that z is terminal is at most 0.5, else 0: [...]."""
+        """What of the discount is left at z [..., Z]: [...] in [0, 1], by the rule ``alive``."""
         if self.termination_net is None:
             return torch.ones(z.shape[:-1], dtype=z.dtype, device=z.device)
-        return (self.termination_net(z).squeeze(-1) <= 0).to(z.dtype)
+        return self.alive_rule(self.termination_net(z).squeeze(-1))
 
     def step(self, z: Tensor, action: Tensor) -> Step:
         """One step of the model; its discount is 0 after a termination (docs/method.md, section 4).
@@ -152,6 +159,7 @@ class WorldModel(nn.Module):
         reward: Tensor,
         terminated: Tensor,
         rho: float,
+        step_weights: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """The loss terms of the model, without the critics', by name, unweighted, 0-d each.
 
@@ -164,17 +172,21 @@ class WorldModel(nn.Module):
             next_z: [T, B, Z] encoded observations 1 .. T, without gradient.
             action: [T, B, A]; reward, terminated: [T, B].
             rho: temporal weight.
+            step_weights: [T, B] of the reward's term; None: all 1.
         """
         weights = temporal_weights(rho, action.shape[0], zs)
         # a slice for each term: the order in which gradients add up, and with it their last digits
         mse = (zs[..., 1:, :, :] - next_z).square().mean((-2, -1))
         before = zs[..., :-1, :, :]
         logits = self.reward_net.joint(before, action.expand(*before.shape[:-1], -1))
-        reward_ce = self.two_hot.cross_entropy(logits, reward).mean(-1)
+        reward_ce = weighted(self.two_hot.cross_entropy(logits, reward), step_weights).mean(-1)
         termination = zs.new_zeros(())
         if self.termination_net is not None:
             logit = self.termination_net(zs[..., 1:, :, :]).squeeze(-1)
-            termination = F.binary_cross_entropy_with_logits(logit, terminated.expand_as(logit))
+            rare = None if self.terminal_weight == 1 else logit.new_tensor(self.terminal_weight)
+            termination = F.binary_cross_entropy_with_logits(
+                logit, terminated.expand_as(logit), pos_weight=rare
+            )
         return {
             "consistency": (weights * mse).mean(),
             "reward": (weights * reward_ce).mean(),

@@ -7,7 +7,7 @@ import abc
 import torch
 from torch import Tensor
 
-from mppi_zoo.core.ranges import Count, PositiveInt
+from mppi_zoo.core.ranges import Count, Positive, PositiveInt
 from mppi_zoo.core.registration import register
 
 
@@ -42,7 +42,14 @@ class Start(abc.ABC):
 
 @register
 class ShiftedPlan(Start):
-    """The last plan, shifted by a step and 0 at the end, with the largest std: TD-MPC2's rule."""
+    """The last plan, shifted by a step and 0 at the end, with the largest std: TD-MPC2's rule.
+
+    Args:
+        std: where the std starts, within the planner's bounds; None: at the largest.
+    """
+
+    def __init__(self, std: Positive | None = None):
+        self.std = std
 
     def __call__(
         self,
@@ -54,7 +61,9 @@ class ShiftedPlan(Start):
         """See :class:`Start`."""
         mean = torch.zeros_like(previous)
         mean[:-1] = previous[1:]
-        return mean, torch.full_like(mean, bounds[1])
+        low, high = bounds
+        std = high if self.std is None else min(max(self.std, low), high)
+        return mean, torch.full_like(mean, std)
 
 
 @register
@@ -74,6 +83,7 @@ class PolicyMoments(ShiftedPlan):
     reads_step = True
 
     def __init__(self, start: Count, decay: PositiveInt):
+        super().__init__()
         self.start, self.decay = start, decay
 
     def __call__(

@@ -12,6 +12,7 @@ from mppi_zoo.core.registration import register
 from mppi_zoo.training.control_rate import ControlRate
 from mppi_zoo.training.update_timing import UpdateTiming
 
+LEAST_SEED_STEPS = 1000
 Kept = Annotated[int, Ge(2), Le(1000)]
 
 
@@ -22,7 +23,11 @@ class TrainingOptions:
 
     Attributes:
         steps: length of the training.
-        seed_steps: random steps at first, then as many updates; None: max(1000, 5 episodes).
+        seed_steps: random steps at first, then as many updates; None: max(1000, 5 episodes), in
+            episodes of full length.
+        seed_episodes: the random steps are over as soon as so many episodes have ended and 1000
+            steps are taken; None: not before ``seed_steps``. Where episodes end early, the
+            pretraining is shorter.
         batch_size: windows in an update.
         replay_capacity: rows of the replay; no more are reserved than the run can fill.
         updates_per_step: updates for each environment step; fractions are accumulated.
@@ -39,6 +44,7 @@ class TrainingOptions:
 
     steps: PositiveInt = 1_000_000
     seed_steps: PositiveInt | None = None
+    seed_episodes: PositiveInt | None = None
     batch_size: Size = 256
     replay_capacity: PositiveInt = 1_000_000
     updates_per_step: NonNegative = 1.0
@@ -51,8 +57,14 @@ class TrainingOptions:
     rate: ControlRate | None = None
 
     def seed_phase(self, episode_length: int) -> int:
-        """Random steps at the start of a run with episodes of that many agent steps."""
-        return max(1000, 5 * episode_length) if self.seed_steps is None else self.seed_steps
+        """Random steps at the start of a run with episodes of that many agent steps, at most."""
+        longest = max(LEAST_SEED_STEPS, 5 * episode_length)
+        return longest if self.seed_steps is None else self.seed_steps
+
+    def seeded_early(self, step: int, ended: int) -> bool:
+        """Whether the random steps are over by ``seed_episodes``, when so many have ended."""
+        least = step >= LEAST_SEED_STEPS
+        return self.seed_episodes is not None and least and ended >= self.seed_episodes
 
     def evaluations(self, after: int = 0) -> int:
         """How many evaluations come after an agent step: one each interval, and one at the end."""

@@ -1,8 +1,8 @@
 """Replay: one preallocated ring of transitions, windows of it, rewritable planner distributions.
 
 Each environment writes into a lane of its own. A row holds an observation and the step taken from
-it; the last observation of an episode gets a row without a step. Windows of H+1 rows never leave
-an episode, nor cross the write head. A sample is one gather of rows: well under a millisecond.
+it; the last observation of an episode gets a row without a step, after those that ``past_the_end``
+adds. Windows of H+1 rows never leave an episode, nor cross the write head.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from mppi_zoo.compute import transfer
 from mppi_zoo.core.types import Batch, EnvSpec, Gaussian
 from mppi_zoo.runs.row_log import RowLog, Segment
 from mppi_zoo.training.episode_returns import EpisodeReturns
+from mppi_zoo.training.past_the_end import NothingPastTheEnd, PastTheEnd
 from mppi_zoo.training.sampling import Sampling, UniformSampling
 from mppi_zoo.training.window_starts import WindowStarts
 
@@ -42,6 +43,7 @@ class Replay:
         batch_device: where sampled batches go; None: the same.
         sampling: which windows are drawn; None: all are equally likely.
         episode_returns: whether batches carry the returns of their windows' episodes.
+        past_the_end: what follows a step that ended its episode for good; None: nothing.
 
     Attributes:
         logs: what checkpoints write of the rows; plans apart, as re-analysis rewrites them.
@@ -60,6 +62,7 @@ class Replay:
         batch_device: torch.device | str | None = None,
         sampling: Sampling | None = None,
         episode_returns: bool = False,
+        past_the_end: PastTheEnd | None = None,
     ):
         self.lane_rows = capacity // num_envs
         if self.lane_rows < horizon + 2:
@@ -69,6 +72,7 @@ class Replay:
             )
         self.spec, self.horizon, self.num_envs = spec, horizon, num_envs
         self.sampling: Sampling = sampling or UniformSampling()
+        self.past_the_end: PastTheEnd = past_the_end or NothingPastTheEnd()
         self.device = transfer.same_device(device)
         self.batch_device = (
             self.device if batch_device is None else transfer.same_device(batch_device)
@@ -144,7 +148,7 @@ class Replay:
         written = {"obs": obs, "action": action, "reward": reward, "terminated": terminated}
         if plan is not None:
             written |= {"plan_mean": plan.mean, "plan_std": plan.std}
-        for name, value in self._moved(written).items():
+        for name, value in transfer.in_one_piece(written, self.device).items():
             self.columns[name][rows] = value
         self.columns["planned"][rows] = plan is not None
         if plan is None:
@@ -154,32 +158,34 @@ class Replay:
             self.returns.add(reward)
         ended = np.flatnonzero(done)
         if ended.size:
-            rows = self._advance(ended)
-            last = next_obs[transfer.to_device(ended, next_obs.device)]
-            self.columns["obs"][rows] = self._row(last)
-            # no step starts here: whatever the overwritten row held must not be read as one
-            for name in ("action", "reward", "terminated", "planned"):
-                self.columns[name][rows] = 0
-            self._clear_plan(rows)
+            for _ in range(self.past_the_end.steps(self.horizon)):
+                self._step_past_the_end(terminated, next_obs)
+            self._repeat_last(ended, next_obs)  # no step starts at the last row
             self.end_episodes(done)
+
+    def _step_past_the_end(self, terminated: Tensor, next_obs: Tensor) -> None:
+        lanes = np.flatnonzero(terminated.cpu().numpy())
+        if lanes.size:
+            rows = self._repeat_last(lanes, next_obs)
+            actions = self.past_the_end.actions(self.written[lanes], self.spec.action_dim)
+            self.columns["action"][rows] = transfer.to_device(actions, self.device)
+            self.columns["terminated"][rows] = 1
+
+    def _repeat_last(self, lanes: np.ndarray, next_obs: Tensor) -> Tensor:
+        """Claim a row in each lane named for its last observation; returns global row numbers."""
+        rows = self._advance(lanes)
+        self.columns["obs"][rows] = self._row(next_obs[transfer.to_device(lanes, next_obs.device)])
+        # whatever the overwritten row held must not be read as a step
+        for name in ("action", "reward", "terminated", "planned"):
+            self.columns[name][rows] = 0
+        self._clear_plan(rows)
+        return rows
 
     def _row(self, value: Tensor) -> Tensor:
         return transfer.to_device(value, self.device, torch.float32)
 
-    def _moved(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Values [N, ...] as rows of the columns; what is elsewhere comes over in one piece."""
-        away = {name: value for name, value in values.items() if value.device != self.device}
-        moved = {name: value.float() for name, value in values.items() if name not in away}
-        if away:
-            flat = torch.cat([v.reshape(self.num_envs, -1).float() for v in away.values()], 1)
-            parts = self._row(flat).split([v[0].numel() for v in away.values()], 1)
-            for (name, value), part in zip(away.items(), parts, strict=True):
-                moved[name] = part.reshape(value.shape)
-        return moved
-
     def _clear_plan(self, rows: Tensor) -> None:
-        self.columns["plan_mean"][rows] = 0.0
-        self.columns["plan_std"][rows] = 1.0
+        self.columns["plan_mean"][rows], self.columns["plan_std"][rows] = 0.0, 1.0
 
     def sample(self, batch: int, generator: np.random.Generator) -> Batch:
         """Windows that ``sampling`` draws, with replacement, of all that the ring holds.

@@ -82,7 +82,6 @@ class Trainer:
         with_evaluator = (options.steps, logger, progress, folder, film, beside)
         self.evaluations = evaluations_by(evaluator, *with_evaluator)
         self.stopwatch = Stopwatch()
-        # how time passes
         self.updates: UpdateTiming = options.updates or EveryStep()
         self.rate: ControlRate = options.rate or AsFastAsPossible()
         # what changes
@@ -124,7 +123,7 @@ class Trainer:
             self.pretrain()
         elif state.evaluation_due and self.evaluations.may_begin(state.step, self.waiting):
             self.evaluate()
-        elif state.step < self.seed_steps or state.pretraining_left:
+        elif not self._seeded() or state.pretraining_left:
             self._enter("seed phase")
             self.explore()
         else:
@@ -136,14 +135,20 @@ class Trainer:
             self.phase = phase
             self.progress.phase(phase)
 
+    def _seeded(self) -> bool:
+        """Whether the random steps are over, by their number or by the episodes that ended."""
+        step, ended = self.state.step, int((self.envs.episode - 1 + self.waiting).sum())
+        return step >= self.seed_steps or self.options.seeded_early(step, ended)
+
     def explore(self) -> None:
         """Take a random step in every environment; the last one makes the pretraining due."""
         self.begin_episodes()
         shape = (self.envs.num_envs, self.envs.spec.action_dim)
         action = self.generators.exploration.uniform(-1, 1, shape).astype(np.float32)
         self._take(action, None)
-        if self.state.step >= self.seed_steps:
-            self.state.pretraining_left = round(self.seed_steps * self.options.updates_per_step)
+        if self._seeded():
+            steps = min(self.state.step, self.seed_steps)
+            self.state.pretraining_left = round(steps * self.options.updates_per_step)
             self.stopwatch = Stopwatch()
 
     def pretrain(self) -> None:
@@ -226,19 +231,15 @@ class Trainer:
         state.episode_return += reward
         state.episode_length += 1
 
+        # record episodes that ended; the next ones wait there
         self.obs = next_obs
-        if done.any():
-            self._finish_episodes(done)
+        record_ended(state, done, self.logger, self.progress)
+        state.begin_episodes(done)
+        self.waiting |= done
         self.stopwatch.add("replay", now)
         before = state.step - self.envs.num_envs
         if self.evaluations.wanted and self.options.evaluation_due(before, state.step):
             state.evaluation_due = True
-
-    def _finish_episodes(self, done: np.ndarray) -> None:
-        """Record the episodes that ended, done [N] bool; the next ones wait there."""
-        record_ended(self.state, done, self.logger, self.progress)
-        self.state.begin_episodes(done)
-        self.waiting |= done
 
     def begin_episodes(self) -> None:
         """Begin the episodes that wait, before the next step."""
