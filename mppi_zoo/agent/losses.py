@@ -112,7 +112,7 @@ class ModelLoss:
         # roll out from the first latent, by every dynamics head
         rolled = model.rollout(z0, batch.action)
         # terms; critics and policy read one head's roll-out of each window
-        steps = self._step_weights(batch)
+        steps = self.step_weights(batch)
         stored = batch.action, batch.reward, batch.terminated
         terms = model.losses(rolled, next_z, *stored, self.rho, steps)
         zs = model.deal(rolled)
@@ -127,8 +127,8 @@ class ModelLoss:
         metrics |= {"model_loss": loss.detach(), "target_mean": target.mean(), **soft.metrics}
         return ModelTerms(loss, zs, metrics)
 
-    def _step_weights(self, batch: Batch) -> Tensor | None:
-        """[T, B]; None where all are 1."""
+    def step_weights(self, batch: Batch) -> Tensor | None:
+        """Of the reward's and the value's loss, [T, B]; None where all are 1."""
         factor = self.terminal_steps
         return None if factor == 1 else 1 + (factor - 1) * batch.terminated
 

@@ -49,6 +49,7 @@ ModelLoss.consistency = 20.0
 ModelLoss.reward = 0.1
 ModelLoss.rho = %rho
 ModelLoss.soft_value = None
+ModelLoss.terminal_steps = 1.0
 ModelLoss.termination = 1.0
 ModelLoss.terms = ()
 ModelLoss.value = 0.2

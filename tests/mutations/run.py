@@ -38,6 +38,7 @@ GRAPHS, WAITING = "tests/compute/test_cuda_graphs.py", "tests/system/test_host_t
 DYNAMICS, DEPTHS = "tests/networks/test_dynamics.py", "tests/planning/test_depth_average.py"
 SAMPLING = "tests/training/test_sampling.py"
 BESIDE = "tests/system/test_evaluating_beside.py"
+PAST, ALIVE = "tests/training/test_past_the_end.py", "tests/networks/test_alive.py"
 HUMANOID = "tests/envs/test_humanoid_bench.py"
 RESUME = "tests/system/test_resuming.py::test_every_member_resumes_exactly[pompc_adaptive_fkl]"
 
@@ -65,6 +66,86 @@ class Mutation(NamedTuple):
 
 
 MUTATIONS = [
+    # --- episodes that end early
+    Mutation(
+        "a time limit is followed by rows past the end",
+        "training/replay.py",
+        "lanes = np.flatnonzero(terminated.cpu().numpy())",
+        "lanes = np.flatnonzero(terminated.cpu().numpy() >= 0)",
+        f"{PAST}::test_a_terminal_step_is_at_every_index_equally_often",
+    ),
+    Mutation(
+        "one row too few past the end",
+        "training/past_the_end.py",
+        "        return horizon",
+        "        return horizon - 1",
+        f"{PAST}::test_a_terminal_step_is_at_every_index_equally_often",
+    ),
+    Mutation(
+        "steps past the end are not terminated",
+        "training/replay.py",
+        'self.columns["terminated"][rows] = 1',
+        'self.columns["terminated"][rows] = 0',
+        f"{PAST}::test_a_chain_with_termination_reaches_its_closed_form",
+    ),
+    Mutation(
+        "all actions past the end are the same",
+        "training/past_the_end.py",
+        "0.5 + numbers[:, None] * steps",
+        "0.5 + 0 * numbers[:, None] * steps",
+        f"{PAST}::test_the_actions_past_the_end_fill_the_box_evenly",
+    ),
+    Mutation(
+        "terminal steps weigh more than the factor says",
+        "agent/losses.py",
+        "1 + (factor - 1) * batch.terminated",
+        "1 + factor * batch.terminated",
+        f"{PAST}::test_a_chain_with_termination_reaches_its_closed_form",
+    ),
+    Mutation(
+        "the expected discount is that of an end",
+        "networks/alive.py",
+        "torch.sigmoid(-logit)",
+        "torch.sigmoid(logit)",
+        f"{ALIVE}::test_the_hard_cut_is_at_its_threshold",
+    ),
+    Mutation(
+        "the threshold is taken for a logit",
+        "networks/alive.py",
+        "self.logit = math.log(threshold / (1 - threshold))",
+        "self.logit = threshold - 0.5",
+        f"{ALIVE}::test_the_hard_cut_is_at_its_threshold",
+    ),
+    Mutation(
+        "the rare class weighs less in the head's loss",
+        "networks/world_model.py",
+        "logit.new_tensor(self.terminal_weight)",
+        "logit.new_tensor(1 / self.terminal_weight)",
+        f"{ALIVE}::test_terminal_steps_can_weigh_more_in_the_heads_loss",
+    ),
+    Mutation(
+        "pretraining is as long as nominal episodes are",
+        "training/trainer.py",
+        "steps = min(self.state.step, self.seed_steps)",
+        "steps = self.seed_steps",
+        "tests/training/test_trainer.py"
+        "::test_a_seed_phase_by_episodes_earns_as_many_updates_as_it_took_steps",
+    ),
+    Mutation(
+        "the squashed entropy has no factor A",
+        "networks/policy.py",
+        "sample.action.shape[-1] * (sample.squash - sample.log_prob_base)",
+        "(sample.squash - sample.log_prob_base)",
+        "tests/networks/test_policy.py"
+        "::test_only_the_entropy_after_the_squashing_falls_where_actions_saturate",
+    ),
+    Mutation(
+        "a narrower start is not kept within the bounds",
+        "planning/start.py",
+        "min(max(self.std, low), high)",
+        "self.std",
+        "tests/planning/test_start.py::test_a_shifted_plan_may_start_narrower",
+    ),
     # --- ensemble of dynamics, depths, recency
     Mutation(
         "the heads of an ensemble learn from one roll-out",
@@ -574,8 +655,8 @@ MUTATIONS = [
     Mutation(
         "random steps stored as a narrow plan instead of N(0, 1)",
         "training/replay.py",
-        'self.columns["plan_std"][rows] = 1.0',
-        'self.columns["plan_std"][rows] = 0.05',
+        'self.columns["plan_std"][rows] = 0.0, 1.0',
+        'self.columns["plan_std"][rows] = 0.0, 0.05',
         f"{RULES}::test_renewed_plans_reach_their_own_steps",
     ),
     # --- the planner

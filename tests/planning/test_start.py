@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mppi_zoo.agent.actor import Actor
 from mppi_zoo.core.types import EnvSpec
-from mppi_zoo.planning.start import PolicyMoments
+from mppi_zoo.planning.start import PolicyMoments, ShiftedPlan
 
 seeds = st.integers(0, 10_000)
 
@@ -67,3 +67,11 @@ def test_the_step_reaches_the_planner() -> None:
     assert torch.equal(mean(execution, 200), last) and torch.equal(mean(execution, None), last)
     assert not torch.allclose(mean(execution, 50), last)
     assert not torch.allclose(mean(execution, 150), mean(execution, 50))
+
+
+@pytest.mark.parametrize(("std", "expected"), [(None, 2.0), (0.3, 0.3), (9.0, 2.0), (0.01, 0.05)])
+def test_a_shifted_plan_may_start_narrower(std: float | None, expected: float) -> None:
+    previous, bounds = torch.rand(3, 2, 1), (0.05, 2.0)
+    mean, found = ShiftedPlan(std)(previous, torch.zeros(3, 2, 0, 1), bounds, None)
+    assert torch.equal(found, torch.full_like(mean, expected))
+    assert torch.equal(mean[:-1], previous[1:]) and not mean[-1].any()

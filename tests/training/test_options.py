@@ -46,6 +46,14 @@ def test_the_seed_phase_has_five_episodes_but_at_least_1000_steps() -> None:
     assert TrainingOptions(seed_steps=60).seed_phase(500) == 60
 
 
+def test_a_seed_phase_may_be_over_once_so_many_episodes_have_ended() -> None:
+    assert not TrainingOptions().seeded_early(4000, 400)
+    options = TrainingOptions(seed_episodes=5)
+    assert options.seed_phase(1000) == 5000  # at most
+    states = [(999, 40), (1000, 4), (1000, 5), (1001, 5)]
+    assert [options.seeded_early(*state) for state in states] == [False, False, True, True]
+
+
 @pytest.mark.parametrize(
     ("step", "due"),
     [(14, False), (15, True), (17, True), (18, False), (32, True), (40, True), (44, True)],

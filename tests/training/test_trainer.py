@@ -41,6 +41,33 @@ def test_units_follow_the_schedule(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert (tmp_path / "checkpoints/best.pt").is_file()
 
 
+def test_a_seed_phase_by_episodes_earns_as_many_updates_as_it_took_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mppi_zoo.training.options.LEAST_SEED_STEPS", 12)
+    by_episodes = ("TrainingOptions.seed_episodes=3", "seed_steps=100", "steps=200")
+    with small_trainer(tmp_path, *by_episodes, num_envs=2, evaluated=False) as trainer:
+        ended = 0
+        original = trainer.envs.step
+
+        def step(action: np.ndarray):
+            nonlocal ended
+            outcome = original(action)
+            ended += int((outcome[2] | outcome[3]).sum())
+            return outcome
+
+        trainer.envs.step = step  # type: ignore[method-assign]
+        trainer.obs = trainer.envs.reset()
+        while not trainer.state.pretraining_left:
+            assert ended < 3 or trainer.state.step < 12
+            trainer.unit()
+        assert ended >= 3 and 12 <= trainer.state.step < 100
+        assert trainer.state.pretraining_left == trainer.state.step
+        trainer.state.pretraining_left = 0
+        trainer.unit()
+        assert trainer.phase == "training"
+
+
 def test_without_an_evaluator_none_is_due(tmp_path: Path) -> None:
     with small_trainer(tmp_path, evaluated=False) as trainer:
         trainer.run()
