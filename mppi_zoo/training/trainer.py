@@ -231,7 +231,6 @@ class Trainer:
         state.episode_return += reward
         state.episode_length += 1
 
-        # record episodes that ended; the next ones wait there
         self.obs = next_obs
         record_ended(state, done, self.logger, self.progress)
         state.begin_episodes(done)
