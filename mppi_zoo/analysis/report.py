@@ -14,6 +14,7 @@ from mppi_zoo.analysis import html, schema
 from mppi_zoo.analysis.names import count
 from mppi_zoo.analysis.published import FOLDER, load_published
 from mppi_zoo.analysis.run_sections import (
+    alarms_section,
     configuration_section,
     diagnostics_section,
     speed_section,
@@ -73,6 +74,7 @@ def build(
     curves = schema.empty() if published is None else published
     sections = [
         _guarded("Runs", lambda: runs_section(found)),
+        _guarded("Alarms", lambda: alarms_section(found)),
         _guarded("Learning curves", lambda: curves_section(found, curves)),
         _guarded("Against published curves", lambda: published_section(found, curves)),
         _guarded("Aggregates", lambda: aggregates_section(found)),

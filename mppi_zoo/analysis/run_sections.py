@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -14,7 +15,7 @@ from mppi_zoo.analysis import aggregate, figures, names
 from mppi_zoo.analysis.configuration import differences, identity
 from mppi_zoo.analysis.html import Section
 from mppi_zoo.analysis.runs import Runs
-from mppi_zoo.analysis.sections import common_unit, number
+from mppi_zoo.analysis.sections import alarms_of, common_unit, number
 from mppi_zoo.analysis.speed import speeds
 from mppi_zoo.runs import reader
 
@@ -31,6 +32,10 @@ DIAGNOSTICS = {
     "planner std": ("diagnostic", "planner_std"),
     "elite agreement": ("diagnostic", "elite_agreement"),
     "policy's weight among elites": ("diagnostic", "elite_policy_share"),
+    "ends that the model sees, share": ("diagnostic", "termination_recall"),
+    "its false alarms, share of other states": ("diagnostic", "termination_false_alarms"),
+    "states where the policy's std is at its bound": ("diagnostic", "policy_std_at_bound"),
+    "spread of the policy's action over states": ("diagnostic", "policy_action_spread"),
 }
 TRAINING = {
     "objective's divergence D": ("train", "divergence"),
@@ -85,7 +90,8 @@ def diagnostics_section(found: Runs) -> Section:
         ]
         if lacking:
             section.text(f"No diagnostics in runs of an earlier version: {', '.join(lacking)}.")
-        _values(section, part, unit)
+        for pair in PAIRS:
+            _pair(section, part, unit, pair)
         training = {
             title: aggregate.curves(rows, unit)
             for title, (split, metric) in TRAINING.items()
@@ -100,24 +106,62 @@ def diagnostics_section(found: Runs) -> Section:
     return section
 
 
-def _values(section: Section, part: pd.DataFrame, unit: str) -> None:
-    """The critic's values and the returns that they should predict."""
+class Pair(NamedTuple):
+    """A prediction of the agent's and what it should be, in one figure."""
+
+    predicted: str  # metric
+    happened: str
+    quantity: str
+    legend: str  # of what happened
+    caption: str
+
+
+PAIRS = (
+    Pair(
+        "value_estimate",
+        "value_return",
+        "discounted return",
+        "Monte-Carlo return of the same states",
+        "Critic's value of the states that the bare policy visits (lines) and the discounted "
+        "return that it then earned (dotted).",
+    ),
+    Pair(
+        "termination_predicted",
+        "termination_happened",
+        "probability that a step ends the episode",
+        "share of the steps that did",
+        "Calibration of the model's terminations: mean predicted probability at the observations "
+        "of the evaluations (lines) and the share of them at which an episode ended (dotted).",
+    ),
+)
+
+
+def _pair(section: Section, part: pd.DataFrame, unit: str, pair: Pair) -> None:
+    """The figure of a pair, where the runs have it."""
     tables = []
-    for metric in ("value_estimate", "value_return"):
+    for metric in (pair.predicted, pair.happened):
         rows = part[(part["split"] == "diagnostic") & (part["metric"] == metric)]
         if rows.empty:
             return
         tables.append(aggregate.curves(rows, unit))
-    section.figure(
-        figures.learning_curves(
-            tables[0],
-            unit,
-            quantity="discounted return",
-            extra=[(tables[1], "Monte-Carlo return of the same states")],
-        ),
-        "Critic's value of the states that the bare policy visits (lines) and the discounted "
-        "return that it then earned (dotted).",
+    extra = [(tables[1], pair.legend)]
+    figure = figures.learning_curves(tables[0], unit, quantity=pair.quantity, extra=extra)
+    section.figure(figure, pair.caption)
+
+
+def alarms_section(found: Runs) -> Section | None:
+    """What the runs' metrics tell of trouble, the last finding of each kind; None: nothing."""
+    section, items = Section("Alarms"), []
+    for run in found.runs:
+        by_kind = {alarm.name: alarm for alarm in alarms_of(run)}
+        items += [f"{run.folder.name}, step {a.step:,}: {a.text}" for a in by_kind.values()]
+    if not items:
+        return None
+    section.text(
+        "What the runs' metrics tell of trouble; the rules are in mppi_zoo/runs/alarms.py."
     )
+    section.items(items)
+    return section
 
 
 def speed_section(found: Runs) -> Section:

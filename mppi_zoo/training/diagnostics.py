@@ -21,6 +21,13 @@ planner_gain                 return of the planner - return of the bare policy, 
 value_estimate               critic's value of the states that the bare policy visits
 value_return                 their discounted Monte-Carlo return
 overestimation               the difference of the two
+                             where episodes can end, at the states of the evaluation's episodes:
+termination_recall           share of the ends that the model predicts with more than 0.5
+termination_false_alarms     the same share of the other states
+termination_predicted        mean predicted probability of an end
+termination_happened         share of the steps that were one
+policy_std_at_bound          share of the states at which the policy's std is at its upper bound
+policy_action_spread         std over the states of the policy's deterministic action
 ===========================  ===================================================================
 """
 
@@ -39,6 +46,7 @@ from mppi_zoo.networks.critic import CriticQuery
 from mppi_zoo.networks.policy import textbook_entropy
 from mppi_zoo.training.evaluation import Episodes
 from mppi_zoo.training.replay import Replay
+from mppi_zoo.training.termination_metrics import termination_metrics
 
 
 class Diagnostics:
@@ -70,6 +78,7 @@ class Diagnostics:
         generator = generator_for(self.seed, purpose, agent.device)
         found = {"planner_gain": float(planner.returns.mean() - policy.returns.mean())}
         found |= value_metrics(agent, policy, generator)
+        found |= termination_metrics(agent, planner, policy)
         if len(replay):
             batch = replay.sample(self.states, numpy_generator_for(self.seed, purpose))
             batch = first_planned(batch, self.groups)

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from mppi_zoo.agent.agent import POMPCAgent
 from mppi_zoo.agent.checkpoint import save_agent
-from mppi_zoo.runs.metrics import MetricsLogger
+from mppi_zoo.runs import reader
+from mppi_zoo.runs.alarms import Measured, alarms
+from mppi_zoo.runs.metrics import METRICS_COLUMNS, MetricsLogger
 from mppi_zoo.runs.progress import Progress
 from mppi_zoo.runs.video import save_video
 from mppi_zoo.training.evaluation import Episodes
@@ -48,3 +50,15 @@ class EvaluationRecord:
             f"{policy.mean_return:.1f} with the bare policy "
             f"({planner.returns.size} episodes each)"
         )
+
+    def alarm(self, step: int) -> None:
+        """Say what of the run's metrics tells that it no longer learns, at this agent step."""
+        try:
+            table = reader.read_rows(self.folder, "metrics.csv", METRICS_COLUMNS)
+            rows = [Measured(int(at), split, name, float(x)) for at, split, name, x in table]
+        except (OSError, ValueError) as error:  # a file that cannot be read costs no training
+            self.progress.message(f"no alarms at step {step}: {error}")
+            return
+        for found in alarms(rows):
+            if found.step == step:
+                self.progress.message(f"warning: step {step}: {found.text}")

@@ -162,6 +162,7 @@ class Evaluations(NoEvaluations):
         self.logger.write(step, "diagnostic", diagnosed)
         self.logger.timing(step, {"evaluation_s": seconds})
         self.record.show(step, planner, policy)
+        self.record.alarm(step)
 
 
 def evaluations_by(evaluator: Evaluator | None, *args: Any) -> NoEvaluations:

@@ -38,6 +38,7 @@ GRAPHS, WAITING = "tests/compute/test_cuda_graphs.py", "tests/system/test_host_t
 DYNAMICS, DEPTHS = "tests/networks/test_dynamics.py", "tests/planning/test_depth_average.py"
 SAMPLING = "tests/training/test_sampling.py"
 BESIDE = "tests/system/test_evaluating_beside.py"
+ALARMS = "tests/runs/test_alarms.py"
 PAST, ALIVE = "tests/training/test_past_the_end.py", "tests/networks/test_alive.py"
 HUMANOID = "tests/envs/test_humanoid_bench.py"
 RESUME = "tests/system/test_resuming.py::test_every_member_resumes_exactly[pompc_adaptive_fkl]"
@@ -67,6 +68,34 @@ class Mutation(NamedTuple):
 
 MUTATIONS = [
     # --- episodes that end early
+    Mutation(
+        "an over-estimation that only falls is an alarm",
+        "runs/alarms.py",
+        "all(low < high for low, high",
+        "all(low != high for low, high",
+        f"{ALARMS}::test_growing_over_estimation",
+    ),
+    Mutation(
+        "a policy saturates though it has a gradient",
+        "runs/alarms.py",
+        "norm < NO_GRADIENT and",
+        "norm >= 0 and",
+        f"{ALARMS}::test_a_saturated_policy",
+    ),
+    Mutation(
+        "one evaluation that misses ends is an alarm",
+        "runs/alarms.py",
+        "max(recalls[before], recalls[step]) < LEAST_RECALL",
+        "min(recalls[before], recalls[step]) < LEAST_RECALL",
+        f"{ALARMS}::test_missed_ends",
+    ),
+    Mutation(
+        "a time limit counts as an end in the recall",
+        "training/termination_metrics.py",
+        "ends[-1] &= bool(episodes.terminated[number])",
+        "ends[-1] &= True",
+        "tests/training/test_termination_metrics.py::test_ends_are_those_of_episodes_that_terminated",
+    ),
     Mutation(
         "a time limit is followed by rows past the end",
         "training/replay.py",
