@@ -25,6 +25,8 @@ SCHEDULE = frozenset(
     }
 )
 
+ARGUMENTS = "EnvOptions.arguments"  # of the environment: other arguments make another task
+
 
 def parse_settings(text: str) -> dict[str, str]:
     """Names and values, as text, of an operative gin configuration; macros are filled in.
@@ -42,7 +44,10 @@ def parse_settings(text: str) -> dict[str, str]:
 def identity(settings: dict[str, str]) -> dict[str, str]:
     """The settings that define a method. Macros are left out: the bindings that use them have the
     same values."""
-    return {n: v for n, v in settings.items() if n not in SCHEDULE and "." in n}
+    own = {n: v for n, v in settings.items() if n not in SCHEDULE and "." in n}
+    if own.get(ARGUMENTS) == "None":  # as in runs from before there were arguments
+        del own[ARGUMENTS]
+    return own
 
 
 def differences(configurations: Sequence[dict[str, str]]) -> dict[str, list[str | None]]:

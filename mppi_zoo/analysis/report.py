@@ -28,6 +28,7 @@ from mppi_zoo.analysis.sections import (
     runs_section,
     scores_section,
 )
+from mppi_zoo.analysis.success import success_section
 from mppi_zoo.runs.atomic import write_text
 from mppi_zoo.runs.outcome import DONE, Attempt, add_debug, add_version, conclude, describe
 
@@ -76,6 +77,7 @@ def build(
         _guarded("Runs", lambda: runs_section(found)),
         _guarded("Alarms", lambda: alarms_section(found)),
         _guarded("Learning curves", lambda: curves_section(found, curves)),
+        _guarded("Success rates", lambda: success_section(found)),
         _guarded("Against published curves", lambda: published_section(found, curves)),
         _guarded("Aggregates", lambda: aggregates_section(found)),
         _guarded("Final scores", lambda: scores_section(found)),

@@ -23,7 +23,7 @@ from mppi_zoo.runs import folder as run_folder
 from mppi_zoo.runs import reader
 from mppi_zoo.runs.metrics import TIMING_COLUMNS
 
-SUITES = {"dmc": "dmcontrol", "gym": "gym", "toy": "toy", "hb": "humanoidbench"}
+SUITES = {"dmc": "dmcontrol", "gym": "gym", "toy": "toy", "hb": "humanoidbench", "ep": "envpool"}
 SUITES["hbx"] = SUITES["hb"]  # the original program; a label marks its runs
 DEFAULT_ACTION_REPEAT = {"dmcontrol": 2}
 
@@ -69,6 +69,9 @@ class Run:
         Raises:
             ValueError: the configuration has no usable one.
         """
+        recorded = self.record.get("action_repeat")  # runs of earlier versions have none
+        if isinstance(recorded, int) and 0 < recorded <= MOST_STEPS:
+            return recorded
         own = self.settings.get("EnvOptions.action_repeat", "None")
         if own == "None":
             return DEFAULT_ACTION_REPEAT.get(self.place[0], 1)
@@ -106,7 +109,7 @@ def place(task: str) -> tuple[str, str, str]:
     benchmark = SUITES.get(suite, "custom")
     if benchmark == "custom":
         return benchmark, "own", task
-    if benchmark == "gym":
+    if benchmark in ("gym", "envpool"):
         return benchmark, "own", name
     name = name.replace("_", "-").lower()
     name = name.replace("ball-in-cup-", "cup-")

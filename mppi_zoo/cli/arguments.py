@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import ast
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torch
 
@@ -12,6 +14,8 @@ from mppi_zoo.config import gin_config as config
 from mppi_zoo.core.options import number
 from mppi_zoo.core.ranges import Environments, PositiveInt, Seed
 from mppi_zoo.runs.outcome import add_debug, add_version
+
+CONSTANTS = {"true": "True", "false": "False", "none": "None"}
 
 
 class Refusing(argparse.ArgumentParser):
@@ -52,6 +56,14 @@ def parser(
         help="module that registers parts of your own; repeatable",
     )
     p.add_argument("--task", help="such as dmc:walker-walk, gym:Hopper-v5, my_module:MyEnv")
+    p.add_argument(
+        "--env-arg",
+        dest="env_args",
+        action="append",
+        metavar="NAME=VALUE",
+        help="an argument of the environment, such as partially_observable=False, as in gin; for "
+        "gym:, ep:, vec: and module:Factory; repeatable; replaces those of the configuration",
+    )
     p.add_argument("--steps", type=number(PositiveInt), help="agent steps to train")
     p.add_argument("--seed", type=number(Seed), help="of the run; default: 1")
     p.add_argument("--device", help="cpu, cuda, cuda:1, ...; default: cuda where present")
@@ -130,6 +142,43 @@ def parser(
     return p
 
 
+def env_arguments(given: Sequence[str]) -> dict[str, Any]:
+    """Names and values of ``--env-arg NAME=VALUE``.
+
+    A value is what gin takes: a number, True, False, None, a quoted text, a list or a dictionary. A
+    bare word is text.
+
+    Raises:
+        ValueError: no name, one name twice, or a value that is none of these.
+    """
+    found: dict[str, Any] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        name = name.strip()
+        if not equals or not name.isidentifier():
+            raise ValueError(f"--env-arg {text}: expected NAME=VALUE, such as reward_type=sparse")
+        if name in found:
+            raise ValueError(f"--env-arg {name} is there more than once; expected it once")
+        found[name] = _value(text, value.strip())
+    return found
+
+
+def _value(text: str, value: str) -> Any:
+    if value.lower() in CONSTANTS and value not in CONSTANTS.values():
+        raise ValueError(
+            f"--env-arg {text}: expected {CONSTANTS[value.lower()]}, or quotes around a text"
+        )
+    try:
+        return ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        if value and all(character.isalnum() or character in "_-./: " for character in value):
+            return value
+    raise ValueError(
+        f"--env-arg {text}: expected a number, True, False, None, a text, or a list or dictionary "
+        "of them with its brackets and quotes closed"
+    )
+
+
 def thread_count(text: str) -> int:
     """A number of threads from the command line."""
     if not text.isdecimal() or int(text) < 1:
@@ -166,4 +215,6 @@ def overrides(args: argparse.Namespace) -> list[str]:
         bindings.append(config.set_macro("task", args.task))
     if args.steps is not None:
         bindings.append(config.set_macro("steps", args.steps))
+    if args.env_args:
+        bindings.append(f"EnvOptions.arguments = {env_arguments(args.env_args)!r}")
     return bindings

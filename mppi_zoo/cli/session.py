@@ -248,6 +248,7 @@ def _new_folder(setup: Setup, args: argparse.Namespace, command_line: Sequence[s
         facts={
             "spec": asdict(setup.envs.spec),
             "imports": args.imports,
+            "env_args": dict(setup.experiment.env.arguments or {}),
             "action_bounds": setup.envs.action_bounds,
             "action_repeat": setup.envs.action_repeat,
             "control_hz": None if rate is None else 1 / rate.period,

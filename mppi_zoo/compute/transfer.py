@@ -45,6 +45,14 @@ def wait_for(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
+def rows(values: Mapping[str, Tensor], mask: np.ndarray | None) -> Mapping[str, Tensor]:
+    """The rows of tensors [N, ...] where mask [N] bool is True; None: the tensors themselves."""
+    if mask is None:
+        return values
+    kept = torch.from_numpy(np.flatnonzero(mask))
+    return {name: value[kept.to(value.device)] for name, value in values.items()}
+
+
 def in_one_piece(values: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
     """Tensors [N, ...] on a device as float32; those that are elsewhere come over together."""
     away = {name: value for name, value in values.items() if value.device != device}

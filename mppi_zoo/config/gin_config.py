@@ -27,6 +27,7 @@ from mppi_zoo.agent.execution import Execution
 from mppi_zoo.config import renames
 from mppi_zoo.config.declared import check_bindings
 from mppi_zoo.config.paths import find_gin, gin_folder
+from mppi_zoo.config.suggestions import suggest
 from mppi_zoo.core.registration import register
 from mppi_zoo.envs import EnvOptions
 from mppi_zoo.objective import divergence as _divergence  # noqa: F401
@@ -97,13 +98,26 @@ def parse(
             with _naming(repr(binding)):
                 gin.parse_config(binding)
         check_bindings()
+        _refuse_no_member(files)
         return gin.get_configurable(Experiment)()
     except (ValueError, SyntaxError, TypeError, OSError) as error:
-        hint = renames.hint(str(error)) or _suggest(str(error))
+        hint = renames.hint(str(error)) or suggest(str(error))
         raise ValueError(f"{_plain(error)}{hint}") from error
     finally:
         logging.disable(logging.NOTSET)
         gin_config._LOCATION_PREFIXES[:] = searched  # gin would look there for ever
+
+
+def _refuse_no_member(files: Sequence[str]) -> None:
+    """Files of scales and environments alone choose no agent."""
+    bound = [
+        b for (_, selector), b in gin_config._CONFIG.items() if selector.endswith("Experiment")
+    ]
+    if not any("agent" in bindings for bindings in bound):
+        raise ValueError(
+            f"--gin {' --gin '.join(files)} names no member: expected one before it, such as "
+            f"--gin tdmpc2_equiv --gin {files[-1]}"
+        )
 
 
 @contextlib.contextmanager
@@ -151,26 +165,6 @@ def _import(module: str) -> None:
 
 def _plain(error: BaseException) -> str:
     return str(error).strip() or type(error).__name__
-
-
-def registered_parts() -> list[str]:
-    """Names of all parts that a configuration may use."""
-    selectors = gin_config._REGISTRY.items()
-    return sorted(
-        configurable.name
-        for _, configurable in selectors
-        if not configurable.module.startswith("gin")
-    )
-
-
-def _suggest(message: str) -> str:
-    known = registered_parts()
-    words = {word.strip("'\".@()`,:").split(".")[0] for word in message.split()}
-    near = sorted({n for w in words for n in difflib.get_close_matches(w, known, 3, 0.75)} - words)
-    if "No configurable matching" in message or "configurable" in message:
-        hint = f" Did you mean {', '.join(near)}?" if near else ""
-        return f"{hint} Known parts: {', '.join(known)}."
-    return ""
 
 
 def own_text(files: Sequence[str], params: Sequence[str]) -> str:

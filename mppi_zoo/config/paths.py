@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mppi_zoo.config.suggestions import did_you_mean, nearest
+
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -63,10 +65,11 @@ def find_gin(name: str) -> Path:
         for candidate in (place, place.with_name(place.name + ".gin")) if place.name else ():
             if candidate.is_file():
                 return candidate
+    near = did_you_mean(nearest(name.removeprefix("gin/").removesuffix(".gin"), gin_names()))
     looked = " or ".join(str(place) for place in places)
     raise FileNotFoundError(
-        f"no gin file {name!r}: looked for {looked}, with and without '.gin'. "
-        f"Give the path of your own file or one of the shipped names: {', '.join(gin_names())}"
+        f"no gin file {name!r}: looked for {looked}, with and without '.gin'.{near} Give the path "
+        f"of your own file or one of the shipped names: {', '.join(gin_names())}"
     )
 
 

@@ -49,6 +49,7 @@ ADDED = {
     "TrainingOptions.updates": "None",
     "TrainingOptions.rate": "None",
     "WorldModel.normalizer": "None",
+    "EnvOptions.arguments": "None",
     "ModelLoss.terminal_steps": "1.0",
     "ShiftedPlan.std": "None",
     "TrainingOptions.seed_episodes": "None",

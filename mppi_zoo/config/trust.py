@@ -58,7 +58,7 @@ def refuse_task(task: str, where: str, given: Sequence[str] = ()) -> None:
 def task_module(task: str) -> str:
     """The module that a task names, ``my_module`` of ``my_module:MyEnv``; or an empty text."""
     suite, _, name = task.partition(":")
-    if suite == "gym":
+    if suite in ("gym", "vec"):
         return name.rpartition(":")[0]
     return "" if suite in SUITES else suite
 

@@ -159,6 +159,16 @@ def resolve(name: str) -> tuple[str, str]:
     return known[key]
 
 
+def names() -> list[str]:
+    """Names of all tasks."""
+    return [f"{domain}-{task}".replace("_", "-") for domain, task in _names().values()]
+
+
+def check_name(name: str) -> None:
+    """Raise ValueError for a task that the suite does not have."""
+    resolve(name)
+
+
 @functools.lru_cache(maxsize=1)
 def _names() -> dict[str, tuple[str, str]]:
     return {_fold(f"{d}-{t}"): (d, t) for d, t in _suite().ALL_TASKS}
@@ -169,7 +179,15 @@ def _fold(name: str) -> str:
 
 
 def _suite() -> Any:
-    require("train", "a task of dmc:", "dm_control")
+    try:
+        require("train", "a task of dmc:", "dm_control")
+    except ImportError as error:
+        raise ImportError(
+            f"{error} (on Python 3.13, where a package that dm_control asks for cannot be built: "
+            "pip install --no-deps dm_control; or take the task as ep:<id>, such as "
+            "ep:WalkerWalk-v1)",
+            name="dm_control",
+        ) from error
     with quiet_gl_import():
         return importlib.import_module("dm_control.suite")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from mppi_zoo.core.ranges import Positive, PositiveInt, Size
 from mppi_zoo.core.registration import register
@@ -21,6 +23,8 @@ class EnvOptions:
         episodic: whether episodes can terminate. Suite default: what is known of the task.
         time_out: seconds that a step or reset may take before an environment in a process of its
             own (``--async-envs``) counts as hung.
+        arguments: what the environment's constructor is given besides, by name; ``--env-arg``.
+            Suites that take none refuse them.
 
     Raises:
         ValueError: a value is out of range.
@@ -30,3 +34,4 @@ class EnvOptions:
     max_episode_steps: PositiveInt | None = None
     episodic: bool | None = None
     time_out: Positive = 300.0
+    arguments: Mapping[str, Any] | None = None

@@ -9,6 +9,8 @@ from functools import partial
 import gymnasium
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
+from mppi_zoo.envs.batch import Batch
+from mppi_zoo.envs.copies import Copies
 from mppi_zoo.envs.options import EnvOptions
 from mppi_zoo.envs.view import AgentEnv
 from mppi_zoo.envs.workers import Workers
@@ -19,11 +21,15 @@ DEFAULT_OPTIONS = EnvOptions()
 # Modules, imported on demand, that each define make(name, options, render).
 SUITES = {
     "dmc": "mppi_zoo.envs.dmc",
+    "ep": "mppi_zoo.envs.pool",
     "gym": "mppi_zoo.envs.gym",
     "hb": "mppi_zoo.envs.humanoid_bench.suite",
     "hbx": "mppi_zoo.envs.humanoid_bench.clone",
     "toy": "mppi_zoo.envs.toy",
+    "vec": "mppi_zoo.envs.vec",
 }
+NATIVE = ("ep", "vec")  # these step all environments as one batch
+FIXED = ("dmc", "hb", "hbx", "toy")  # their tasks take no arguments
 
 
 def make(task: str, options: EnvOptions = DEFAULT_OPTIONS, render: bool = False) -> AgentEnv:
@@ -31,7 +37,7 @@ def make(task: str, options: EnvOptions = DEFAULT_OPTIONS, render: bool = False)
 
     Args:
         task: ``dmc:<domain>-<task>``, ``gym:<id>``, ``hb:h1hand-<task>``, ``hbx:<robot>-<task>``,
-            ``toy:<name>``, or ``module.path:Factory``.
+            ``ep:<id>``, ``toy:<name>``, ``vec:module.path:Factory``, or ``module.path:Factory``.
         options: settings that differ from the suite's defaults.
         render: make ``render()`` return images [height, width, 3] uint8.
 
@@ -41,18 +47,29 @@ def make(task: str, options: EnvOptions = DEFAULT_OPTIONS, render: bool = False)
             suite needs is not installed.
         RuntimeError: ``render`` where the suite cannot render.
     """
-    suite, colon, name = task.partition(":")
-    if not (suite and colon and name):
+    suite, name = _split(task)
+    if suite in FIXED and options.arguments:
         raise ValueError(
-            f"task {task!r} names no suite; expected '<suite>:<name>' with suite one of "
-            f"{', '.join(SUITES)}, as in 'dmc:walker-walk' or 'gym:Pendulum-v1', "
-            "or 'module.path:Factory' for an environment of your own"
+            f"{task} takes no arguments, and was given {', '.join(options.arguments)} (--env-arg); "
+            "tasks gym:, ep:, vec: and module.path:Factory do"
         )
     if suite in SUITES:
         return importlib.import_module(SUITES[suite]).make(name, options, render)
     from mppi_zoo.envs import custom
 
     return custom.make(task, options, render)
+
+
+def check_name(task: str) -> None:
+    """Raise for a task that no suite has; nothing is built. Modules of users are not imported.
+
+    Raises:
+        ValueError: unknown suite or task.
+        ImportError: a package that the suite needs is not installed.
+    """
+    suite, name = _split(task)
+    if suite in SUITES and suite != "vec" and not (suite == "gym" and ":" in name):
+        importlib.import_module(SUITES[suite]).check_name(name)
 
 
 def make_vector(
@@ -79,8 +96,7 @@ def make_vector(
         ValueError: ``num_envs`` < 1, or both ``asynchronous`` and ``render``; else as ``make``.
         EnvironmentFault: later, where an environment raises, hangs or dies.
     """
-    if num_envs < 1:
-        raise ValueError(f"num_envs is {num_envs}; expected an integer >= 1")
+    _check_count(num_envs)
     if asynchronous and render:
         # Gymnasium builds one environment in this process before it forks the others. If that loads
         # OpenGL, the forked processes hang in it.
@@ -88,11 +104,67 @@ def make_vector(
             f"{task}: asynchronous=True and render=True cannot go together, expected at most one; "
             "render with asynchronous=False"
         )
+    if _split(task)[0] in NATIVE:
+        raise ValueError(
+            f"{task} is a batch by itself, of no single environments; use EpisodeVector"
+        )
     builders = [partial(_build, task, options, render, index) for index in range(num_envs)]
     if asynchronous:
         return Workers(task, builders, options.time_out)
     # copy=True: gymnasium otherwise returns one buffer that later steps overwrite.
     return SyncVectorEnv(builders, copy=True, autoreset_mode=AutoresetMode.DISABLED)
+
+
+def make_batch(
+    task: str,
+    num_envs: int,
+    options: EnvOptions = DEFAULT_OPTIONS,
+    asynchronous: bool = False,
+    render: bool = False,
+    seed: int = 0,
+) -> Batch:
+    """What :class:`mppi_zoo.envs.EpisodeVector` plays on: a native batch, or copies of one task.
+
+    Args:
+        task, num_envs, options, asynchronous, render: as for ``make_vector``. Native batches are
+            never filmed: there ``render`` does nothing until an image is asked for.
+        seed: of the construction, for vectors that take one.
+
+    Raises:
+        ValueError: as ``make_vector``; or ``asynchronous`` with a native batch.
+    """
+    suite, name = _split(task)
+    if suite not in NATIVE:
+        vector = make_vector(task, num_envs, options, asynchronous, render)
+        try:
+            return Copies(vector)
+        except BaseException:
+            vector.close()
+            raise
+    _check_count(num_envs)
+    if asynchronous:
+        raise ValueError(
+            f"{task}: its environments are stepped as one batch, so they cannot have a process "
+            "each; leave out --async-envs"
+        )
+    return importlib.import_module(SUITES[suite]).make_batch(name, num_envs, options, seed)
+
+
+def _check_count(num_envs: int) -> None:
+    if num_envs < 1:
+        raise ValueError(f"num_envs is {num_envs}; expected an integer >= 1")
+
+
+def _split(task: str) -> tuple[str, str]:
+    """The suite of a task, or the module of a factory; and what stands after the colon."""
+    suite, colon, name = task.partition(":")
+    if not (suite and colon and name):
+        raise ValueError(
+            f"task {task!r} names no suite; expected '<suite>:<name>' with suite one of "
+            f"{', '.join(SUITES)}, as in 'dmc:walker-walk' or 'gym:Pendulum-v1', "
+            "or 'module.path:Factory' for an environment of your own"
+        )
+    return suite, name
 
 
 def _build(task: str, options: EnvOptions, render: bool, index: int) -> gymnasium.Env:

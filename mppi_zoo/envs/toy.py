@@ -94,14 +94,24 @@ class Point(gymnasium.Env):
 TASKS = {"point": False, "point-terminating": True}
 
 
+def names() -> list[str]:
+    """Names of all tasks."""
+    return list(TASKS)
+
+
+def check_name(name: str) -> None:
+    """Raise ValueError for a task that does not exist."""
+    if name not in TASKS:
+        raise unknown_name("toy task", name, TASKS)
+
+
 def make(name: str, options: EnvOptions, render: bool) -> AgentEnv:
     """The environment of ``toy:<name>``.
 
     Raises:
         ValueError: no such task.
     """
-    if name not in TASKS:
-        raise unknown_name("toy task", name, TASKS)
+    check_name(name)
     env = Point(
         terminating=TASKS[name],
         episode_steps=options.max_episode_steps or EPISODE_STEPS,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from mppi_zoo.envs.faults import EnvironmentFault
 from mppi_zoo.envs.options import EnvOptions
-from mppi_zoo.envs.registry import DEFAULT_OPTIONS, make_vector
+from mppi_zoo.envs.registry import DEFAULT_OPTIONS, make_batch
 from mppi_zoo.envs.seeding import episode_seed
 from mppi_zoo.envs.spec import build_spec
 
@@ -29,12 +30,16 @@ class EpisodeVector:
         num_envs: N.
         spec: the EnvSpec of each environment.
         single_action_space, single_observation_space: the Box of each environment.
+        success: [N], of the newest step: 1 where the task is solved then, 0 where not, NaN where
+            the environment does not say.
+        taken: [N] bool, of the newest step: False where the environment did not act but only began
+            its next episode (a vector of a user's that resets itself in the step after the end).
         action_bounds: ``low`` and ``high`` [A] of the inner environment, in its own units, and the
             ``dtype`` and ``shape`` of its actions.
         action_repeat: environment steps per agent step.
 
     Raises:
-        ValueError: the task has no time limit; else as ``envs.make_vector``.
+        ValueError: the task has no time limit; else as ``registry.make_batch``.
     """
 
     def __init__(
@@ -47,22 +52,22 @@ class EpisodeVector:
         asynchronous: bool = False,
         render: bool = False,
     ) -> None:
-        episode_seed(run_seed, purpose, 0, 0)  # refuses a bad run_seed before processes start
+        seed = episode_seed(run_seed, purpose, 0, 0)  # refuses a bad one before processes start
         self._task = task
         self._run_seed = run_seed
         self._purpose = purpose
-        # Any, since VectorEnv's annotations lack methods that both of its subclasses have.
-        self._vector: Any = make_vector(task, num_envs, options, asynchronous, render)
+        self._batch = make_batch(task, num_envs, options, asynchronous, render, seed)
         self.num_envs = num_envs
-        self.single_action_space = self._vector.single_action_space
-        self.single_observation_space = self._vector.single_observation_space
+        self.single_action_space = self._batch.single_action_space
+        self.single_observation_space = self._batch.single_observation_space
+        self.action_bounds = self._batch.action_bounds
+        self.action_repeat = self._batch.facts.action_repeat
         try:
-            facts = self._vector.get_attr("facts")[0]
-            self.action_bounds: dict[str, Any] = self._vector.get_attr("action_bounds")[0]
-            self.action_repeat: int = facts.action_repeat
-            self.spec = build_spec(self.single_observation_space, self.single_action_space, facts)
+            self.spec = build_spec(
+                self.single_observation_space, self.single_action_space, self._batch.facts
+            )
         except ValueError:
-            self._vector.close()
+            self._batch.close()
             raise
         self._episode = np.zeros(num_envs, dtype=np.int64)
         self._obs = np.zeros((num_envs, self.spec.obs_dim), dtype=np.float32)
@@ -71,6 +76,8 @@ class EpisodeVector:
         # Whether each environment is within an episode, so that it can be stepped.
         self._running = np.zeros(num_envs, dtype=bool)
         self._started = np.zeros(num_envs, dtype=bool)
+        self.success = np.full(num_envs, np.nan)
+        self.taken = np.ones(num_envs, dtype=bool)
         # Actions of the unfinished episodes; with their seeds they suffice to play them again.
         self._actions: list[list[np.ndarray]] = [[] for _ in range(num_envs)]
 
@@ -99,16 +106,14 @@ class EpisodeVector:
             EnvironmentFault: an environment failed, or its observation is not finite.
             RuntimeError: an environment outside the mask has never been reset.
         """
+        anew = mask is None
         mask = self._checked_mask(mask)
         if not mask.any():
             return self._obs.copy()
-        seeds: list[int | None] = [None] * self.num_envs
         for i in np.flatnonzero(mask).tolist():
-            seed = episode_seed(self._run_seed, self._purpose, i, int(self._episode[i]))
-            seeds[i] = self._seeds[i] = seed
+            self._seeds[i] = episode_seed(self._run_seed, self._purpose, i, int(self._episode[i]))
             self._actions[i] = []
-        # A new dictionary and a copy of the mask, since gymnasium changes both.
-        obs, _ = self._vector.reset(seed=seeds, options={"reset_mask": mask.copy()})
+        obs = self._batch.reset(mask, self._seeds, anew)
         self._episode[mask] += 1
         self._steps[mask] = 0
         self._started |= mask
@@ -134,9 +139,8 @@ class EpisodeVector:
             raise RuntimeError(self._idle_message())
         actions = np.asarray(actions, dtype=np.float32)
         self._check_actions(actions)
-        obs, reward, terminated, truncated, _ = self._vector.step(actions)
-        reward = reward.astype(np.float32)
-        self._steps += 1
+        obs, reward, terminated, truncated, self.success, self.taken = self._batch.step(actions)
+        self._steps += self.taken
         for i, taken in enumerate(self._actions):
             taken.append(actions[i].copy())
         self._running = ~(terminated | truncated)
@@ -153,27 +157,21 @@ class EpisodeVector:
         Raises:
             RuntimeError: the vector was made without ``render=True``.
         """
-        if self._vector.render_mode is None:
-            raise RuntimeError(
-                f"{self._task} was made without rendering; build EpisodeVector with render=True"
-            )
-        return np.asarray(self._vector.envs[index].render())
+        return self._batch.render(index)
 
     def not_restorable(self) -> str:
         """Why an unfinished episode cannot be restored when the run is resumed; empty if it can.
 
         Plays a few steps in each environment; call it before the first reset.
         """
-        return next((reason for reason in self._vector.call("probe") if reason), "")
+        return self._batch.probe()
 
     def step_seconds(self) -> float:
         """Seconds of an agent step of one environment, as found by :meth:`not_restorable`.
 
         0 where nothing was played. Environments with processes of their own share them out.
         """
-        seconds = self._vector.get_attr("step_seconds")
-        together = sum(seconds) if hasattr(self._vector, "envs") else max(seconds)
-        return together / self.num_envs
+        return self._batch.step_seconds()
 
     def state_dict(self, within: np.ndarray | None = None) -> dict[str, Any]:
         """The state of each environment as plain arrays: its episode's number, seed and actions.
@@ -212,13 +210,9 @@ class EpisodeVector:
         self.episode = state["episode"]
         self._seeds = np.array(state["seeds"])
         within = np.array(state["within"])
-        found: list[np.ndarray | None] = [None] * self.num_envs
-        if within.any() and all(self._vector.get_attr("restorable")):
-            # First a reset through the vector, so that it notes that all episodes have begun.
-            self._vector.reset(seed=self._seeds.tolist())
-            histories = list(zip(self._seeds.tolist(), state["actions"], strict=True))
-            self._vector.set_attr("history", histories)
-            found = self._vector.call("replay_history")
+        found: Sequence[np.ndarray | None] = [None] * self.num_envs
+        if within.any():
+            found = self._batch.restore(self._seeds.tolist(), state["actions"])
         self._obs = np.array(state["obs"])
         self._actions = [list(taken) for taken in state["actions"]]
         self._steps = np.array([len(taken) for taken in self._actions])
@@ -235,7 +229,7 @@ class EpisodeVector:
 
     def close(self) -> None:
         """Closes the environments and ends their processes; further calls do nothing."""
-        self._vector.close()
+        self._batch.close()
 
     def __enter__(self) -> EpisodeVector:
         return self

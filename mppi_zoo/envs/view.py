@@ -11,6 +11,7 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.wrappers import FlattenObservation
 
+from mppi_zoo.envs.actions import ActionMap
 from mppi_zoo.envs.faults import EnvironmentFault
 
 PROBE_STEPS = 10
@@ -66,8 +67,8 @@ class AgentEnv(gymnasium.Wrapper):
         max_episode_steps: int | None,
         episodic: bool,
     ) -> None:
-        _check_observations(env.observation_space, task)
-        bounds = _check_actions(env.action_space, task)
+        check_observations(env.observation_space, task)
+        self._action_map = ActionMap(check_actions(env.action_space, task))
         observed = env.observation_space
         if not isinstance(env.observation_space, spaces.Box):
             env = FlattenObservation(env)
@@ -75,21 +76,8 @@ class AgentEnv(gymnasium.Wrapper):
         self.facts = EpisodeFacts(task, action_repeat, max_episode_steps, episodic, observed)
         obs_dim = int(np.prod(env.observation_space.shape or ()))
         self.observation_space = spaces.Box(-np.inf, np.inf, (obs_dim,), np.float32)
-        self.action_space = spaces.Box(-1.0, 1.0, (int(np.prod(bounds.shape)),), np.float32)
-        self._action_shape = bounds.shape
-        self._action_dtype = bounds.dtype
-        self._low = bounds.low.astype(np.float64).ravel()
-        self._high = bounds.high.astype(np.float64).ravel()
-        self.action_bounds = {
-            "low": self._low.tolist(),
-            "high": self._high.tolist(),
-            "dtype": str(bounds.dtype),
-            "shape": list(bounds.shape),
-        }
-        self._half_range = (self._high - self._low) / 2.0
-        self._rescales = bool(np.any(self._low != -1.0) or np.any(self._high != 1.0))
-        self._lower = np.full(self._low.shape, -1.0)
-        self._upper = np.full(self._low.shape, 1.0)
+        self.action_space = self._action_map.space
+        self.action_bounds = self._action_map.bounds()
         self.step_seconds = 0.0  # of an agent step, as `probe` found it
         self.index = 0  # among the environments of a vector
         self.history: tuple[int, np.ndarray] | None = None  # for `replay_history`
@@ -192,7 +180,7 @@ class AgentEnv(gymnasium.Wrapper):
         draws = np.random.default_rng(seed)
         parts, taken = [self.reset(seed=seed, options={})[0]], []
         for _ in range(PROBE_STEPS):
-            action = draws.uniform(-1, 1, self._low.shape).astype(np.float32)
+            action = draws.uniform(-1, 1, self._action_map.low.shape).astype(np.float32)
             begun = time.perf_counter()
             obs, reward, terminated, truncated, _ = self.step(action)
             taken.append(time.perf_counter() - begun)
@@ -219,10 +207,10 @@ class AgentEnv(gymnasium.Wrapper):
 
     def _inner_action(self, action: np.ndarray) -> np.ndarray:
         unit = np.asarray(action, dtype=np.float64)
-        if unit.shape != self._lower.shape:
+        if unit.shape != self._action_map.low.shape:
             raise ValueError(
                 f"{self.facts.task}: the action has shape {unit.shape}; "
-                f"expected {self._lower.shape}, one number in [-1, 1] per actuator"
+                f"expected {self._action_map.low.shape}, one number in [-1, 1] per actuator"
             )
         # A NaN makes the sum NaN, and the sum is cheaper than a mask.
         if np.isnan(unit.sum()) and np.isnan(unit).any():
@@ -230,20 +218,15 @@ class AgentEnv(gymnasium.Wrapper):
                 f"{self.facts.task}: the action {unit.tolist()} holds NaN; expected numbers in "
                 "[-1, 1] (the policy or the planner that chose it has diverged)"
             )
-        unit = np.minimum(np.maximum(unit, self._lower), self._upper)
-        if self._rescales:
-            # Rounding may exceed the bounds by one unit in the last place, which some environments
-            # refuse.
-            unit = self._low + (unit + 1.0) * self._half_range
-            unit = np.minimum(np.maximum(unit, self._low), self._high)
-        return unit.astype(self._action_dtype).reshape(self._action_shape)
+        return self._action_map.inner(unit)
 
 
 def _told(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _check_observations(space: spaces.Space, task: str) -> None:
+def check_observations(space: spaces.Space, task: str) -> None:
+    """Raise ValueError for an observation space that is not of vectors."""
     for _, part in leaves(space):
         if isinstance(part, spaces.Box) and part.dtype == np.uint8 and len(part.shape) == 3:
             raise ValueError(
@@ -274,7 +257,8 @@ def leaves(space: spaces.Space, path: str = "") -> list[tuple[str, spaces.Space]
     ]
 
 
-def _check_actions(space: spaces.Space, task: str) -> spaces.Box:
+def check_actions(space: spaces.Space, task: str) -> spaces.Box:
+    """The action space, if it is a Box with finite bounds; else raise ValueError."""
     if not isinstance(space, spaces.Box) or not np.issubdtype(space.dtype, np.floating):
         raise ValueError(
             f"{task}: action space {space} is not continuous; expected a Box of floats, "

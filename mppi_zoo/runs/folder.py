@@ -81,9 +81,21 @@ def create(
     if out is not None:
         _refuse_content(Path(out))
     for folder in [Path(out)] if out is not None else _default_names(member, task, seed, started):
-        if _appear(folder, {CONFIG_FILE: operative_gin, RUN_FILE: _json(record)}):
+        if _made(folder, {CONFIG_FILE: operative_gin, RUN_FILE: _json(record)}):
             return folder
     raise FileExistsError(f"{str(out)!r} was filled by another process: name another folder")
+
+
+def _made(folder: Path, files: dict[str, str]) -> bool:
+    try:
+        return _appear(folder, files)
+    except OSError as error:
+        told = OSError(
+            f"the run folder {str(folder)!r} cannot be made ({error.strerror}): name one with "
+            "--out where you may write"
+        )
+        told.errno = error.errno  # which says whether trying again may help
+        raise told from error
 
 
 def amend(folder: Path, **facts: Any) -> None:

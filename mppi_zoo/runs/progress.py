@@ -12,7 +12,12 @@ from typing import Any, TextIO
 TRAINING = "training"
 
 # Fields of `update` that have a short label; others appear under their own name.
-LABELS = {"updates_left": "updates left", "episode_return": "return", "eval_return": "eval"}
+LABELS = {
+    "updates_left": "updates left",
+    "episode_return": "return",
+    "eval_return": "eval",
+    "eval_success": "success",
+}
 
 REFRESH = 0.2  # s between two redraws of the bar
 FIRST_LINE = 2.0  # s until a log gets its first status line

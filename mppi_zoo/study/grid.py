@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import re
@@ -122,6 +123,8 @@ def expand(study: Study, parsed: bool = True) -> list[RunPlan]:
         options = parser(Refusing).parse_args(study.arguments)
     except ValueError as error:
         raise ValueError(f"arguments: {error}") from error
+    if parsed:
+        _check_tasks(study.tasks)
     short = short_names(study.grid)
     points = [
         dict(zip(study.grid, values, strict=True))
@@ -149,6 +152,16 @@ def expand(study: Study, parsed: bool = True) -> list[RunPlan]:
     names = [run.name for run in runs]
     _refuse_repetition("runs", names)
     return runs
+
+
+def _check_tasks(tasks: Sequence[str]) -> None:
+    """Refuse tasks that no suite has; where a suite is not installed, the runs will say so."""
+    # here, since it imports gymnasium, which a study's jobs and its status need not wait for
+    from mppi_zoo.envs import registry
+
+    for task in tasks:
+        with contextlib.suppress(ImportError):
+            registry.check_name(task)
 
 
 def numbered(count: int) -> tuple[int, ...]:

@@ -28,6 +28,7 @@ class RunState(NamedTuple):
         step: last agent step in ``metrics.csv``.
         speed: last agent steps/s in ``timing.csv``; None if there is none.
         eval_return: return of the last evaluation; None before the first.
+        eval_success: its success rate; None where the environment does not say.
         attempts: how often its process was started.
         code: exit code of the last process that ended.
         tail: last lines of a failed run's log.
@@ -41,6 +42,7 @@ class RunState(NamedTuple):
     attempts: int = 0
     code: int | None = None
     tail: tuple[str, ...] = ()
+    eval_success: float | None = None
 
 
 def read_state(study: Path, run: RunPlan, alive: Callable[[str], bool]) -> RunState:
@@ -55,7 +57,7 @@ def read_state(study: Path, run: RunPlan, alive: Callable[[str], bool]) -> RunSt
     folder = study / "runs" / run.name
     last = _latest(events)
     state = _state(last, folder, run, alive)
-    step, eval_return, speed = _progress(study, Path("runs") / run.name)
+    step, speed, evaluated = _progress(study, Path("runs") / run.name)
     ended = next((event for event in reversed(events) if event["event"] == journal.ENDED), {})
     tail = ended.get("tail")
     return RunState(
@@ -63,10 +65,11 @@ def read_state(study: Path, run: RunPlan, alive: Callable[[str], bool]) -> RunSt
         state,
         step,
         speed,
-        eval_return,
+        evaluated.get("episode_return"),
         sum(event["event"] == journal.STARTED for event in events),
         ended.get("code"),
         tuple(map(str, tail)) if state == FAILED and isinstance(tail, list) else (),
+        evaluated.get("success_rate"),
     )
 
 
@@ -102,21 +105,21 @@ def _state(last: dict[str, Any], folder: Path, run: RunPlan, alive: Callable[[st
     return WAITING
 
 
-def _progress(study: Path, run: Path) -> tuple[int, float | None, float | None]:
-    """Step, return of the last evaluation and steps/s, from the ends of the two CSV files."""
-    step, eval_return, speed = 0, None, None
+def _progress(study: Path, run: Path) -> tuple[int, float | None, dict[str, float | None]]:
+    """Step, steps/s and the last evaluation's metrics, from the ends of the two CSV files."""
+    step, speed, evaluated = 0, None, {}
     for line in reader.last_lines(study, run / "metrics.csv", 400):
         fields = line.split(",")
         if len(fields) != 4 or not fields[0].isdigit():
             continue
         step = int(fields[0])
-        if fields[1:3] == ["eval", "episode_return"]:
-            eval_return = _number(fields[3])
+        if fields[1] == "eval":
+            evaluated[fields[2]] = _number(fields[3])
     for line in reader.last_lines(study, run / "timing.csv", 50):
         fields = line.split(",")
         if len(fields) == 3 and fields[1] == "steps_per_second":
             speed = _number(fields[2])
-    return step, eval_return, speed
+    return step, speed, evaluated
 
 
 def _number(text: str) -> float | None:

@@ -48,7 +48,8 @@ def table(states: Sequence[RunState]) -> Table:
     result = Table(caption=summary(states), caption_justify="left", box=None, padding=(0, 2, 0, 0))
     result.add_column("run", overflow="fold")
     result.add_column("state", no_wrap=True)
-    for name in ("step", "of", "steps/s", "return", "tries"):
+    success = any(state.eval_success is not None for state in states)
+    for name in ("step", "of", "steps/s", "return", *(["success"] if success else []), "tries"):
         result.add_column(name, justify="right", no_wrap=True)
     for state in states:
         colour = COLOURS[state.state]
@@ -59,9 +60,15 @@ def table(states: Sequence[RunState]) -> Table:
             f"{state.run.steps:,}",
             "" if state.speed is None else f"{state.speed:.1f}",
             "" if state.eval_return is None else f"{state.eval_return:.1f}",
+            *([_rate(state)] if success else []),
             str(state.attempts or ""),
         )
     return result
+
+
+def _rate(state: RunState) -> str:
+    """The success rate as "75 %"; empty where the environment does not say."""
+    return "" if state.eval_success is None else f"{100 * state.eval_success:.0f} %"
 
 
 def failures(states: Sequence[RunState]) -> str:
@@ -113,6 +120,7 @@ class Display:
         for state in news:
             steps = f" at step {state.step:,}" if state.step and state.state != FINISHED else ""
             value = "" if state.eval_return is None else f", return {state.eval_return:.1f}"
+            value += "" if state.eval_success is None else f", success {_rate(state)}"
             self._print(f"{state.state}: {state.run.name}{steps}{value}")
         if news or not self._before:
             self._print(summary(states))

@@ -25,6 +25,7 @@ class Episodes(NamedTuple):
     obs: np.ndarray  # [S+1, N, O], S the longest length; meaningless after an episode's end
     rewards: np.ndarray  # [S, N], 0 after the end
     terminated: np.ndarray  # [N] bool, whether the episode ended for good (else: time limit)
+    success: np.ndarray | None = None  # [S, N], of each step: 1 if solved, 0, NaN if it is not told
     no_film: str = ""  # why there are none although they were asked for
 
     @property
@@ -32,15 +33,35 @@ class Episodes(NamedTuple):
         """Mean over the episodes."""
         return float(self.returns.mean())
 
+    @property
+    def success_rate(self) -> float | None:
+        """Share of the episodes in which the task was solved at some step; None if nobody says."""
+        return None if self.success is None else _rate(np.fmax.reduce(self.success))
+
+    @property
+    def success_at_end(self) -> float | None:
+        """The same of the episodes' last steps."""
+        if self.success is None:
+            return None
+        return _rate(self.success[self.lengths - 1, np.arange(len(self.lengths))])
+
     def metrics(self) -> dict[str, float]:
-        """For ``metrics.csv``: returns, and the mean length in agent steps."""
+        """For ``metrics.csv``: returns, the mean length in agent steps, and the success rates."""
+        rates = {"success_rate": self.success_rate, "success_at_end": self.success_at_end}
         return {
             "episode_return": self.mean_return,
             "episode_return_std": float(self.returns.std()),
             "episode_return_min": float(self.returns.min()),
             "episode_return_max": float(self.returns.max()),
             "episode_length": float(self.lengths.mean()),
+            **{name: rate for name, rate in rates.items() if rate is not None},
         }
+
+
+def _rate(success: np.ndarray) -> float | None:
+    """Mean of what is told, [N]; None if nothing is."""
+    told = success[~np.isnan(success)]
+    return float(told.mean()) if told.size else None
 
 
 class Camera:
@@ -83,13 +104,14 @@ def run_episodes(
     returns, lengths = np.zeros(envs.num_envs), np.zeros(envs.num_envs, dtype=np.int64)
     running = np.ones(envs.num_envs, dtype=bool)  # whether the first episode goes on
     ended = np.zeros(envs.num_envs, dtype=bool)  # whether it terminated
-    trace, rewards = [obs.copy()], []
+    trace, rewards, success = [obs.copy()], [], []
     camera = Camera(envs, film)
     camera.take()
     while running.any():
         each_step()
         obs, reward, terminated, truncated = envs.step(act(obs, running))
         rewards.append(np.where(running, reward.astype(np.float64), 0.0))
+        success.append(np.where(running, envs.success, np.nan))
         returns += rewards[-1]
         lengths += running
         ended |= running & terminated
@@ -107,6 +129,7 @@ def run_episodes(
         np.stack(trace),
         np.stack(rewards),
         ended,
+        np.stack(success),
         camera.error,
     )
 

@@ -44,11 +44,13 @@ class EvaluationRecord:
             self.progress.message(save_video(path, planner.frames))
         if planner.no_film:
             self.progress.message(planner.no_film)
-        self.progress.update(step, eval_return=planner.mean_return)
+        rate = planner.success_rate
+        shown = {} if rate is None else {"eval_success": rate}
+        self.progress.update(step, eval_return=planner.mean_return, **shown)
         self.progress.message(
             f"step {step}: evaluation return {planner.mean_return:.1f} with the planner, "
             f"{policy.mean_return:.1f} with the bare policy "
-            f"({planner.returns.size} episodes each)"
+            f"({planner.returns.size} episodes each){_rates(planner, policy)}"
         )
 
     def alarm(self, step: int) -> None:
@@ -62,3 +64,11 @@ class EvaluationRecord:
         for found in alarms(rows):
             if found.step == step:
                 self.progress.message(f"warning: step {step}: {found.text}")
+
+
+def _rates(planner: Episodes, policy: Episodes) -> str:
+    """The success rates as text; empty where the environment does not say."""
+    of_planner, of_policy = planner.success_rate, policy.success_rate
+    if of_planner is None or of_policy is None:
+        return ""
+    return f"; success rate {of_planner:.0%} with the planner, {of_policy:.0%} with the policy"

@@ -74,9 +74,7 @@ class Replay:
         self.sampling: Sampling = sampling or UniformSampling()
         self.past_the_end: PastTheEnd = past_the_end or NothingPastTheEnd()
         self.device = transfer.same_device(device)
-        self.batch_device = (
-            self.device if batch_device is None else transfer.same_device(batch_device)
-        )
+        self.batch_device = transfer.same_device(batch_device or self.device)
         rows, action_dim = self.lane_rows * num_envs, spec.action_dim
 
         def column(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -135,6 +133,7 @@ class Replay:
         done: np.ndarray,
         next_obs: Tensor,
         plan: Gaussian | None = None,
+        lanes: np.ndarray | None = None,
     ) -> None:
         """Store one step of every environment.
 
@@ -143,17 +142,18 @@ class Replay:
             done: [N] bool, whether the episode ended, for whatever reason.
             next_obs: [N, O] after the step; stored where the episode ended.
             plan: the planner's distribution of ``obs`` [N, A], None for a random step.
+            lanes: [N] bool, who took a step, one at least; None: all. Elsewhere rewards are 0.
         """
-        rows = self._advance(np.arange(self.num_envs))
+        rows = self._advance(np.arange(self.num_envs) if lanes is None else np.flatnonzero(lanes))
         written = {"obs": obs, "action": action, "reward": reward, "terminated": terminated}
-        if plan is not None:
-            written |= {"plan_mean": plan.mean, "plan_std": plan.std}
-        for name, value in transfer.in_one_piece(written, self.device).items():
+        written |= {} if plan is None else {"plan_mean": plan.mean, "plan_std": plan.std}
+        written = transfer.in_one_piece(transfer.rows(written, lanes), self.device)
+        for name, value in written.items():
             self.columns[name][rows] = value
         self.columns["planned"][rows] = plan is not None
         if plan is None:
             self._clear_plan(rows)
-        self.steps += self.num_envs
+        self.steps += len(rows)
         if self.returns:
             self.returns.add(reward)
         ended = np.flatnonzero(done)

@@ -165,6 +165,7 @@ class Trainer:
         """Take a planned step in every environment, and make the updates due for it."""
         self.begin_episodes()
         now = time.perf_counter()
+        before = self.state.step
         acted = self._plan()
         self.stopwatch.add("plan", now)
 
@@ -174,7 +175,7 @@ class Trainer:
 
         # learn
         state = self.state
-        state.updates_owed += self.options.updates_per_step * self.envs.num_envs
+        state.updates_owed += self.options.updates_per_step * (state.step - before)
         metrics: dict[str, Tensor] | None = None
         ended = bool(self.waiting.any()) or state.step >= self.options.steps
         for _ in range(self.updates.due(state.updates_owed, ended)):
@@ -209,34 +210,32 @@ class Trainer:
         self.rate.wait()
         now = time.perf_counter()
         next_obs, reward, terminated, truncated = self.envs.step(action)
-        done = terminated | truncated
+        done, taken = terminated | truncated, self.envs.taken
         now = self.stopwatch.add("environment", now)
 
-        # store
-        acted_on = torch.from_numpy(obs)
-        self.agent.world_model.normalizer.observe(acted_on)
-        self.replay.add(
-            acted_on,
-            torch.from_numpy(action),
-            torch.from_numpy(reward),
-            torch.from_numpy(terminated.astype(np.float32)),
-            done,
-            torch.from_numpy(next_obs),
-            plan,
-        )
+        # store what was a step, and did not only begin an episode
+        if taken.any():
+            self.agent.world_model.normalizer.observe(torch.from_numpy(obs[taken]))
+            seen, acted, earned = (torch.from_numpy(part) for part in (obs, action, reward))
+            ends, after = (
+                torch.from_numpy(terminated.astype(np.float32)),
+                torch.from_numpy(next_obs),
+            )
+            lanes = None if taken.all() else taken
+            self.replay.add(seen, acted, earned, ends, done, after, plan, lanes)
 
         # count
-        state.step += self.envs.num_envs
-        self.stopwatch.steps += self.envs.num_envs
-        state.episode_return += reward
-        state.episode_length += 1
+        before = state.step
+        state.count(reward, taken, self.envs.success)
+        self.stopwatch.steps += state.step - before
 
         self.obs = next_obs
         record_ended(state, done, self.logger, self.progress)
         state.begin_episodes(done)
         self.waiting |= done
+        if not taken.all():  # what was planned there was planned for the episode before
+            self.actor.reset(~taken)
         self.stopwatch.add("replay", now)
-        before = state.step - self.envs.num_envs
         if self.evaluations.wanted and self.options.evaluation_due(before, state.step):
             state.evaluation_due = True
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from mppi_zoo.runs.metrics import MetricsLogger
 from mppi_zoo.runs.progress import Progress
 
 PER_ENVIRONMENT = ("episode_return", "episode_length")
+SUCCESS = "episode_success"  # kept apart, since earlier checkpoints have none
 
 
 @dataclass
@@ -29,6 +30,8 @@ class TrainerState:
         evaluation_due: whether an evaluation comes next.
         best_return: the highest mean return of an evaluation, with the planner.
         last_log: agent step of the last record of the losses.
+        episode_success: [N], of the episode under way: 1 once its task was solved, 0 before that,
+            NaN where the environment does not say.
     """
 
     episode_return: np.ndarray
@@ -40,6 +43,11 @@ class TrainerState:
     evaluation_due: bool = False
     best_return: float = float("-inf")
     last_log: int = 0
+    episode_success: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+    def __post_init__(self) -> None:
+        if not self.episode_success.size:
+            self.episode_success = np.full(len(self.episode_return), np.nan)
 
     @classmethod
     def initial(cls, num_envs: int) -> TrainerState:
@@ -50,13 +58,32 @@ class TrainerState:
         """Start counting anew in the environments of mask [N] bool."""
         self.episode_return[mask] = 0
         self.episode_length[mask] = 0
+        self.episode_success[mask] = np.nan
+
+    def count(self, reward: np.ndarray, taken: np.ndarray, success: np.ndarray) -> None:
+        """Count a step of the environments.
+
+        Args:
+            reward: [N]; taken: [N] bool, who took a step.
+            success: [N], 1 where the task is solved now, 0 where not, NaN where it is not told.
+        """
+        self.step += int(taken.sum())
+        self.episode_return += reward
+        self.episode_length += taken
+        self.episode_success = np.fmax(self.episode_success, success)
+
+    def episode_metrics(self, env: int) -> dict[str, float]:
+        """Of the episode under way in an environment; without success where it does not say."""
+        names = [*PER_ENVIRONMENT, *([] if np.isnan(self.episode_success[env]) else [SUCCESS])]
+        return {name: getattr(self, name)[env] for name in names}
 
     def state_dict(self) -> dict[str, Any]:
         """The state as plain data for a checkpoint; a copy."""
-        names = [field.name for field in fields(self) if field.name not in PER_ENVIRONMENT]
+        apart = (*PER_ENVIRONMENT, SUCCESS)
+        names = [entry.name for entry in fields(self) if entry.name not in apart]
         return {
             "counters": {name: getattr(self, name) for name in names},
-            **{name: torch.tensor(getattr(self, name)) for name in PER_ENVIRONMENT},
+            **{name: torch.tensor(getattr(self, name)) for name in apart},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -73,12 +100,17 @@ class TrainerState:
                     f"{name} is of {found} environments, expected {expected}: resume with the "
                     "--num-envs of the run"
                 )
-        for field in fields(self):
-            if field.name in PER_ENVIRONMENT:
-                value = state[field.name].numpy().copy()
+        self.episode_success = (
+            state[SUCCESS].numpy().copy()
+            if SUCCESS in state
+            else np.full(len(self.episode_return), np.nan)
+        )
+        for name in (entry.name for entry in fields(self) if entry.name != SUCCESS):
+            if name in PER_ENVIRONMENT:
+                value = state[name].numpy().copy()
             else:
-                value = state["counters"][field.name]
-            setattr(self, field.name, value)
+                value = state["counters"][name]
+            setattr(self, name, value)
 
 
 def record_ended(
@@ -86,9 +118,5 @@ def record_ended(
 ) -> None:
     """Write return and length of the episodes that ended, done [N] bool, and show the return."""
     for env in np.flatnonzero(done):
-        metrics = {
-            "episode_return": state.episode_return[env],
-            "episode_length": state.episode_length[env],
-        }
-        logger.write(state.step, "train", metrics)
+        logger.write(state.step, "train", state.episode_metrics(int(env)))
         progress.update(state.step, episode_return=float(state.episode_return[env]))

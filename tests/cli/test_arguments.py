@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from mppi_zoo.cli import resume
-from mppi_zoo.cli.arguments import Refusing, overrides, parser, pick_device
+from mppi_zoo.cli.arguments import Refusing, env_arguments, overrides, parser, pick_device
 from mppi_zoo.runs import folder as run_folder
 
 OPTIONS = {"seed": 7, "num_envs": 3, "device": "cpu", "compile": False, "imports": ["my_parts"]}
@@ -33,6 +33,37 @@ def test_options_override_bindings() -> None:
     args = parsed("--param", "steps=5", "--param", "a.b=1", "--task", "toy:point", "--steps", "9")
     assert overrides(args) == ["steps=5", "a.b=1", "task = 'toy:point'", "steps = 9"]
     assert overrides(parsed()) == []
+
+
+def test_arguments_of_the_environment_are_values_as_in_gin() -> None:
+    args = parsed(
+        *("--env-arg", "a=1e-2", "--env-arg", "b=False", "--env-arg", "c=sparse"),
+        *("--env-arg", "d='x=y'", "--env-arg", "e=[1, {'f': None}]"),
+    )
+    expected = {"a": 0.01, "b": False, "c": "sparse", "d": "x=y", "e": [1, {"f": None}]}
+    assert env_arguments(args.env_args) == expected
+    assert overrides(args) == [f"EnvOptions.arguments = {expected!r}"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["a"], "--env-arg a: expected NAME=VALUE"),
+        (["1a=2"], "expected NAME=VALUE"),
+        (["a=true"], "--env-arg a=true: expected True, or quotes"),
+        (["a=[1,"], "brackets and quotes closed"),
+        (["a=1", "a=2"], "a is there more than once"),
+    ],
+)
+def test_other_arguments_are_refused(given: list[str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        env_arguments(given)
+
+
+def test_a_negative_seed_is_refused_by_its_range(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parsed("--seed", "-1")
+    assert "argument --seed: '-1': expected an integer in [0, " in capsys.readouterr().err
 
 
 def test_the_device_is_the_one_named() -> None:

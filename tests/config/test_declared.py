@@ -12,7 +12,8 @@ from gin import config as gin_config
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mppi_zoo.config.gin_config import parse, registered_parts
+from mppi_zoo.config.gin_config import parse
+from mppi_zoo.config.suggestions import registered_parts
 from mppi_zoo.core.checks import fits
 from mppi_zoo.core.kinds import UNIONS, Made, constructor, declared
 from mppi_zoo.core.ranges import Bounds

@@ -7,7 +7,8 @@ from gin import config as gin_config
 
 from mppi_zoo.config import renames
 from mppi_zoo.config.bindings import read_bindings
-from mppi_zoo.config.gin_config import parse, registered_parts
+from mppi_zoo.config.gin_config import parse
+from mppi_zoo.config.suggestions import registered_parts
 
 OLD = """
 # Macros:

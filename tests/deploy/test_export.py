@@ -8,6 +8,7 @@ import random
 import runpy
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,11 @@ from hypothesis.extra.numpy import arrays
 from support.agents import build_execution
 
 from mppi_zoo.agent.execution import Execution
+from mppi_zoo.cli import main as run
 from mppi_zoo.core.types import EnvSpec
 from mppi_zoo.deploy import export
 from mppi_zoo.deploy.actions import ActionSpace
+from mppi_zoo.runs import folder as run_folder
 
 # run where mppi_zoo cannot be imported
 PLAIN = """
@@ -248,3 +251,24 @@ def test_a_damaged_program_is_refused(tmp_path: Path) -> None:
         assert str(path) in refused, f"bit {bit} went unnoticed"
     with pytest.raises(FileNotFoundError):
         export.load_program(tmp_path / "absent.pt2")
+
+
+def test_a_folder_without_an_agent_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert export.main([str(tmp_path / "absent")]) == 2
+    assert "no folder" in capsys.readouterr().err
+    run.main(["--gin", "tdmpc2_equiv", "--gin", "debug", "--task", "toy:point", "--show"])
+    config = capsys.readouterr().out
+    run_folder.create(
+        tmp_path / "run",
+        member="tdmpc2_equiv",
+        task="toy:point",
+        seed=1,
+        command_line=[],
+        operative_gin=config,
+        facts={"spec": asdict(EnvSpec(2, 2, 25, False))},
+    )
+    assert export.main([str(tmp_path / "run")]) == 2
+    error = capsys.readouterr().err
+    assert "checkpoint" in error and str(tmp_path / "run") in error

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from mppi_zoo import envs
+from mppi_zoo.envs.options import EnvOptions
 
 MODULE = "support.custom_envs"
 
@@ -34,6 +35,26 @@ def test_rendering_of_a_custom_env():
     assert env.render().shape == (4, 4, 3)
     with pytest.raises(ValueError, match="render_mode"):
         envs.make(f"{MODULE}:OddBounds", render=True)
+
+
+def test_arguments_reach_the_factory():
+    env = envs.make(f"{MODULE}:Sized", EnvOptions(arguments={"size": 4}))
+    assert envs.spec_of(env).obs_dim == 4
+
+
+@pytest.mark.parametrize(
+    ("factory", "arguments", "message"),
+    [
+        ("Sized", {}, r"missing a required argument: 'size'; .*takes \(size\).*--env-arg"),
+        ("Sized", {"sise": 4}, r"--env-arg"),
+        ("Recorder", {"render_mode": "human"}, r"--env-arg render_mode: this package sets it"),
+        ("raises", {}, r"called with \(\), raised KeyError: 'no such key'"),
+        ("a_vector", {}, r"returned SyncVectorEnv, a vector of environments; .*vec:support"),
+    ],
+)
+def test_factories_that_give_no_environment(factory, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        envs.make(f"{MODULE}:{factory}", EnvOptions(arguments=arguments))
 
 
 @pytest.mark.parametrize(

@@ -155,3 +155,9 @@ def test_no_warning_and_no_environment_change_without_display():
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stdout.strip() == "None", result.stderr
+
+
+def test_a_missing_package_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "dm_control", None)
+    with pytest.raises(ImportError, match=r"dm_control, which is not installed; .*--no-deps"):
+        dmc._suite()

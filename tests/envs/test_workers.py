@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import pytest
 from support import faulty_env
 
 from mppi_zoo import envs
+from mppi_zoo.envs.copies import Copies
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +26,8 @@ def test_a_hung_environment_is_given_up() -> None:
         vector.step(np.zeros((2, 2)))
         with pytest.raises(envs.EnvironmentFault, match=r"\[0, 1\] gave no answer to step within"):
             vector.step(np.zeros((2, 2)))
-    assert not any(process.is_alive() for process in vector._vector.processes)
+    processes = cast(Copies, vector._batch).vector.processes
+    assert not any(process.is_alive() for process in processes)
 
 
 def test_a_dead_worker_is_named() -> None:

@@ -98,6 +98,8 @@ def test_what_a_study_refuses(changes, message) -> None:
         ({"params": ("KLObjectiv.lam=1",)}, "KLObjective"),
         ({"params": ("KLObjective.lambada=1",)}, "lambada"),
         ({"grid": {"KLObjective.lam": ("@Infinit()",)}}, "Infinite"),
+        ({"tasks": ("dmc:walker-wal",)}, "unknown dmc task 'walker-wal'; nearest .*walker-walk"),
+        ({"tasks": ("toy:pont",)}, "unknown toy task 'pont'"),
     ],
 )
 def test_what_does_not_exist_is_named_before_anything_runs(changes, message) -> None:

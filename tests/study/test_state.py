@@ -75,13 +75,14 @@ def test_progress_is_read_from_the_tables(tmp_path) -> None:
     folder = tmp_path / "runs" / "run"
     folder.mkdir(parents=True)
     (folder / "metrics.csv").write_text(
-        "step,split,metric,value\n40,eval,episode_return,12.5\n50,train,episode_return,3\n60,ev"
+        "step,split,metric,value\n40,eval,episode_return,12.5\n40,eval,success_rate,0.75\n50,train,episode_return,3\n60,ev"
     )
     (folder / "timing.csv").write_text(
         "step,metric,value\n50,steps_per_second,21.5\n50,plan_ms,1\n"
     )
     state = told(tmp_path, (STARTED, {}))
     assert (state.step, state.eval_return, state.speed) == (50, 12.5, 21.5)
+    assert state.eval_success == 0.75
 
 
 @pytest.mark.parametrize(

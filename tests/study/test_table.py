@@ -51,4 +51,6 @@ def test_a_terminal_gets_a_table() -> None:
         display([RunState(RUN, "running", step=50, speed=2.0, eval_return=7.0, attempts=1)])
     assert "running" in stream.getvalue() and "7.0" in stream.getvalue()
     console.print(table([RunState(RUN, "failed")]))
-    assert "failed" in stream.getvalue()
+    assert "failed" in stream.getvalue() and "success" not in stream.getvalue()
+    console.print(table([RunState(RUN, "done", eval_return=7.0, eval_success=0.75)]))
+    assert "success" in stream.getvalue() and "75 %" in stream.getvalue()

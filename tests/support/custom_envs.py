@@ -104,3 +104,16 @@ class InfReward(Recorder):
 
 def not_an_env():
     return 3
+
+
+class Sized(Recorder):
+    def __init__(self, size):
+        super().__init__(obs_space=spaces.Box(-1.0, 1.0, (size,), np.float32))
+
+
+def raises():
+    raise KeyError("no such key")
+
+
+def a_vector():
+    return gymnasium.make_vec("Pendulum-v1", num_envs=2)

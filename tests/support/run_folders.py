@@ -45,12 +45,14 @@ def make_run(
     version: str = "0.1.0",
     steps: tuple[int, ...] = (1000, 2000, 3000),
     gain: float = 0.1,
+    success: float | None = None,
 ) -> Path:
     """A run folder whose return is ``gain`` times the step plus the seed."""
     with MetricsLogger(folder, tensorboard=False) as logger:
         for step in steps:
             value = gain * step + seed
-            logger.write(step, "eval", {"episode_return": value})
+            rates = {} if success is None else {"success_rate": success, "success_at_end": 0.25}
+            logger.write(step, "eval", {"episode_return": value, **rates})
             logger.write(step, "eval_policy", {"episode_return": value / 2})
     versions = {"mppi_zoo": version}
     record = {"member": member, "task": task, "seed": seed, "versions": versions}

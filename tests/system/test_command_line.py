@@ -116,8 +116,13 @@ def test_operative_config_parses_to_itself(member: str) -> None:
 
 
 ERRORS = {
-    "unknown member": (["--gin", "tdmcp2"], "no gin file 'tdmcp2'"),
-    "unknown parameter": (["--param", "KLObjective.lamda=1"], "lamda"),
+    "unknown member": (["--gin", "tdmpc2"], "Did you mean tdmpc2_cautious, tdmpc2_cem, tdmpc2_"),
+    "a folder in a file": (["--out", f"{__file__}/run"], "/run' cannot be made ("),
+    "unknown parameter": (["--param", "KLObjective.lamb=1"], "Did you mean KLObjective.lam?"),
+    "float for an integer": (["--param", "batch_size=1e2"], "batch_size = 100.0, which is %batch"),
+    "arguments where none are": (["--env-arg", "size=2"], "takes no arguments, and was given size"),
+    "half an argument": (["--env-arg", "size"], "--env-arg size: expected NAME=VALUE"),
+    "an argument of another spelling": (["--env-arg", "a=true"], "expected True, or quotes"),
     "unknown part": (["--param", "POMPCAgent.prior=@PlannerPriot"], "PlannerPrior"),
     "dead binding": (["--param", "VCritic.heads=2"], "VCritic.heads"),
     "mistyped macro": (["--param", "latnet_dim=8"], "latent_dim"),

@@ -58,6 +58,7 @@ def test_a_new_trainer_goes_on_where_the_other_was(tmp_path: Path) -> None:
         "warm_start",
         "episode_return",
         "episode_length",
+        "episode_success",
         "envs",
         "generators",
         "process",

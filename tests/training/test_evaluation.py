@@ -15,7 +15,7 @@ from mppi_zoo.agent.agent import POMPCAgent
 from mppi_zoo.agent.execution import Execution
 from mppi_zoo.envs import EpisodeVector
 from mppi_zoo.envs.toy import EPISODE_STEPS
-from mppi_zoo.training.evaluation import Evaluator, run_episodes
+from mppi_zoo.training.evaluation import Episodes, Evaluator, run_episodes
 
 # Env 0 runs out of the square at once, env 1 slowly, env 2 stays to the time limit.
 SPEEDS = np.array([[1.0], [0.4], [0.0]], dtype=np.float32)
@@ -145,3 +145,19 @@ def test_an_episode_does_not_depend_on_who_else_still_runs(
     first = found.lengths.min()  # from then on fewer are planned; rounding grows from there
     assert first == whole.lengths.min() < found.lengths.max()
     np.testing.assert_allclose(found.rewards[: first + 1], whole.rewards[: first + 1], atol=1e-4)
+
+
+def test_success_is_counted_at_any_step_and_at_the_last() -> None:
+    nan = np.nan
+    # the first is solved for a while, the second from its last step on, the third never
+    success = np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, nan, nan]])
+    zeros = np.zeros(3)
+    lengths = np.array([4, 3, 3])
+    outcome = Episodes(
+        zeros, lengths, [], np.zeros((5, 3, 1)), np.zeros((4, 3)), zeros > 0, success
+    )
+    assert outcome.success_rate == pytest.approx(2 / 3)
+    assert outcome.success_at_end == pytest.approx(1 / 3)
+    assert outcome.metrics()["success_rate"] == outcome.success_rate
+    silent = outcome._replace(success=np.full((4, 3), nan))
+    assert silent.success_rate is None and "success_rate" not in silent.metrics()

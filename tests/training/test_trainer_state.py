@@ -36,7 +36,7 @@ def test_the_state_survives_plain_data() -> None:
 def test_the_layout_is_that_of_checkpoints_on_disk() -> None:
     state = under_way().state_dict()
     assert state["counters"] == COUNTERS
-    assert state.keys() == {"counters", "episode_return", "episode_length"}
+    assert state.keys() == {"counters", "episode_return", "episode_length", "episode_success"}
     assert state["episode_return"].dtype == torch.float64
     assert state["episode_length"].dtype == torch.int64
 

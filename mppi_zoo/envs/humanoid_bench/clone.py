@@ -33,6 +33,18 @@ PARTS = ("__init__.py", "env.py", "envs", "dmc_deps", "assets")
 NEVER_TERMINATE = frozenset({"crawl", "reach"})
 
 
+def names() -> list[str]:
+    """Names of all tasks of the clone; ImportError without one."""
+    program = load_program()
+    return [f"{robot}-{task}" for robot in program.ROBOTS for task in program.TASKS]
+
+
+def check_name(name: str) -> None:
+    """Raise ValueError for a task that the clone does not have; ImportError without a clone."""
+    if name not in names():
+        raise unknown_name("hbx task", name, names())
+
+
 def make(name: str, options: EnvOptions, render: bool) -> AgentEnv:
     """The environment of ``hbx:<robot>-<task>``; action repeat 1 unless set.
 
@@ -41,11 +53,8 @@ def make(name: str, options: EnvOptions, render: bool) -> AgentEnv:
         ValueError: no such robot or task.
         RuntimeError: ``render`` where no image can be rendered.
     """
-    program = load_program()
+    check_name(name)
     robot, _, task = name.partition("-")
-    known = [f"{r}-{t}" for r in program.ROBOTS for t in program.TASKS]
-    if name not in known:
-        raise unknown_name("hbx task", name, known)
     if render:
         require_rendering(f"hbx:{name}")
     with quiet_gl_import():

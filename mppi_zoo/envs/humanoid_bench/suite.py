@@ -9,6 +9,18 @@ from mppi_zoo.envs.options import EnvOptions
 from mppi_zoo.envs.view import AgentEnv
 
 
+def names() -> list[str]:
+    """Names of all tasks."""
+    return [f"{ROBOT}-{task}" for task in TASK_NAMES]
+
+
+def check_name(name: str) -> None:
+    """Raise ValueError for a task that is not there."""
+    robot, dash, task = name.partition("-")
+    if robot != ROBOT or not dash or task.replace("-", "_") not in TASK_NAMES:
+        raise unknown_name("hb task", name, names())
+
+
 def make(name: str, options: EnvOptions, render: bool) -> AgentEnv:
     """The environment of ``hb:h1hand-<task>``; action repeat 1 unless set.
 
@@ -19,10 +31,8 @@ def make(name: str, options: EnvOptions, render: bool) -> AgentEnv:
         ImportError: the package with the robot's meshes is missing.
         RuntimeError: ``render`` where no image can be rendered.
     """
-    robot, dash, task = name.partition("-")
-    task = task.replace("-", "_")
-    if robot != ROBOT or not dash or task not in TASK_NAMES:
-        raise unknown_name("hb task", name, [f"{ROBOT}-{known}" for known in TASK_NAMES])
+    check_name(name)
+    task = name.partition("-")[2].replace("-", "_")
     require("train", f"hb:{name}", "mujoco")
     from mppi_zoo.envs.humanoid_bench.env import HumanoidBenchEnv  # after that check
 

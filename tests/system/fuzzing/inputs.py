@@ -9,7 +9,7 @@ from typing import Any
 
 from gin import config as gin_config
 
-from mppi_zoo.config.gin_config import registered_parts
+from mppi_zoo.config.suggestions import registered_parts
 from mppi_zoo.core.kinds import constructor
 
 SPECIAL = (
