@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Hashable
 
 END = "end"  # what is left to do after the last stage: to choose an action, and bring it over
-RARELY_LONGER = 0.9  # share of a stage's last times that are shorter than what is expected of it
+RARELY_LONGER = 0.97  # share of a stage's last times that are shorter than what is expected of it
 REMEMBERED = 64
 
 
