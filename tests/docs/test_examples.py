@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.short_runs import PHASES, SHALLOW, train, without_waiting
+from support.short_runs import PHASES, SHALLOW, SMALL, train, without_waiting
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -37,6 +37,16 @@ def test_the_environment_and_the_loop_around_its_agent(
     said = call("robot_loop.py", run, "--seconds", 0.4, "--deadline", 0.2)
     assert "20 steps at 50 Hz: p50" in said and ", 0 refused" in said
     assert re.search(r"planner's iterations: \{.*1: \d+", said)
+
+
+def test_a_batch_of_arms_is_one_environment(
+    call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_waiting(monkeypatch)
+    assert "4 in one:" in call("batched_env.py", "--num-envs", 4)
+    several = ["--num-envs", "4"]
+    run = train(tmp_path / "run", "tdmpc2_equiv", "vec:batched_env:Arms", *SMALL, *several)
+    assert (run / "checkpoints" / "last.pt").is_file()
 
 
 def test_the_planner_alone_swings_a_simulated_pole(call) -> None:
