@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mppi_zoo.cli import machine, resume
+from mppi_zoo.cli import machine, resume, tracking
 from mppi_zoo.cli.acceleration import accelerate
 from mppi_zoo.cli.setup import Setup
 from mppi_zoo.compute.threads import usable_cores
@@ -25,6 +25,7 @@ from mppi_zoo.runs.outcome import DONE, STOPPED, Attempt, describe
 from mppi_zoo.runs.progress import Progress
 from mppi_zoo.runs.signals import Interrupted, StopSignals
 from mppi_zoo.training import checkpointing
+from mppi_zoo.training.callbacks import CallbackFault
 from mppi_zoo.training.checkpointing import Checkpointer
 from mppi_zoo.training.replay import Replay
 from mppi_zoo.training.trainer import Trainer
@@ -122,8 +123,8 @@ def _open(
     checkpoint = checkpointing.newest(store, folder) if resumed else None
     position = checkpointing.position(checkpoint)
     resume_at = position if resumed else None
-    wandb = _wandb(args, folder)
-    logger = MetricsLogger(folder, wandb=wandb, resume_at=resume_at, waits=True)
+    watching = tracking.watching(setup, args, folder)
+    logger = MetricsLogger(folder, resume_at=resume_at, waits=True, **watching)
     stack.enter_context(logger)
     progress = stack.enter_context(Progress(options.steps, position.step, quiet=args.quiet))
     return OpenRun(folder, store, checkpoint, logger, progress, [no_locks, *store.refused])
@@ -167,6 +168,7 @@ def _trainer(run: OpenRun, setup: Setup, seed: int, replay: Replay, beside: bool
         run.folder,
         setup.film,
         beside,
+        setup.experiment.callbacks,
     )
 
 
@@ -216,6 +218,9 @@ def _to_the_end(trainer: Trainer, checkpointer: Checkpointer, stop: StopSignals,
         trainer.run(between)
         checkpointer.save()
         return DONE
+    except CallbackFault:  # between two units, so that nothing is lost
+        checkpointer.save()
+        raise
     except Interrupted as signal:
         path = checkpointer.save_at_stop()
         kept = (
@@ -276,24 +281,16 @@ def _tell_lost(lost: np.ndarray, progress: Progress) -> None:
         )
 
 
-def _wandb(args: argparse.Namespace, folder: Path) -> dict[str, str] | None:
-    if args.wandb is None:
-        return None
-    identity = run_folder.read(folder)["wandb_id"]
-    return {"project": args.wandb, "name": folder.name, "id": identity, "resume": "allow"}
-
-
 def _plot(folder: Path, quiet: bool) -> None:
-    # here, since pandas takes a second to import, which every start of a run would wait for
-    from mppi_zoo.analysis import learning_curve
-
     curve = folder / "learning_curve.png"
     try:
+        # here: pandas takes a second to import, and belongs to an extra
+        from mppi_zoo.analysis import learning_curve
+
         learning_curve.plot_learning_curve([folder], curve)
         message = f"learning curve: {curve}"
-    except (
-        Exception
-    ) as error:  # no episode ended yet, a full disk: the run is complete all the same
+    # no episode ended yet, a full disk, no such package: the run is complete all the same
+    except Exception as error:
         message = f"no learning curve: {describe(error)}"
     if not quiet:
         print(message)

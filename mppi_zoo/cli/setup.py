@@ -20,7 +20,6 @@ from mppi_zoo.config import trust, validation
 from mppi_zoo.core.extras import require
 from mppi_zoo.envs import EpisodeVector, rendering_available
 from mppi_zoo.runs import folder as run_folder
-from mppi_zoo.runs.metrics import import_wandb
 from mppi_zoo.training.control_rate import AsFastAsPossible
 from mppi_zoo.training.evaluation import Evaluator
 from mppi_zoo.training.replay import replay_bytes
@@ -64,7 +63,7 @@ def build(
     if not (args.show or args.eval):
         require("train")
     if args.wandb is not None:
-        import_wandb()  # refused here, before there is a folder
+        require("wandb")  # refused here, before there is a folder
     # configuration
     device = pick_device(args.device)
     files = args.gin or [str((args.resume / run_folder.CONFIG_FILE).resolve())]

@@ -34,6 +34,7 @@ from mppi_zoo.objective import divergence as _divergence  # noqa: F401
 from mppi_zoo.planning import depth_average as _depth_average  # noqa: F401
 from mppi_zoo.planning import gradient as _gradient  # noqa: F401
 from mppi_zoo.planning import mppi as _mppi  # noqa: F401
+from mppi_zoo.training.callbacks import Callback
 from mppi_zoo.training.options import TrainingOptions
 from mppi_zoo.training.past_the_end import NothingPastTheEnd, PastTheEnd
 from mppi_zoo.training.reanalysis import NoReanalysis, Reanalysis
@@ -54,6 +55,7 @@ class Experiment:
         reanalysis: refreshes stored planner distributions.
         sampling: which windows an update learns from.
         past_the_end: what the replay stores after a step that ended its episode for good.
+        callbacks: called after steps, episodes and evaluations.
     """
 
     task: str
@@ -64,6 +66,7 @@ class Experiment:
     execution: Callable[[POMPCAgent], Execution] = Execution
     sampling: Sampling = field(default_factory=UniformSampling)
     past_the_end: PastTheEnd = field(default_factory=NothingPastTheEnd)
+    callbacks: Sequence[Callback] = ()
 
 
 def parse(

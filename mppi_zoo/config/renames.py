@@ -55,6 +55,7 @@ ADDED = {
     "TrainingOptions.seed_episodes": "None",
     "WorldModel.alive": "None",
     "WorldModel.terminal_weight": "1.0",
+    "Experiment.callbacks": "()",
 }
 
 # What it lacks too, and the parameter that has its value.

@@ -7,16 +7,22 @@ bytes. Times and speeds go to ``timing.csv``.
 from __future__ import annotations
 
 import contextlib
-import importlib
 import operator
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, SupportsFloat, TextIO
 
+import numpy as np
+
+from mppi_zoo.core.extras import require
+from mppi_zoo.runs.trackers import About, TensorBoard, Tracker, WandB
+
 METRICS_COLUMNS = ("step", "split", "metric", "value")
 TIMING_COLUMNS = ("step", "metric", "value")
+
+NOTHING = About()  # known of the run
 
 _NAME = re.compile(r"[\w./:+-]+")
 
@@ -37,6 +43,7 @@ class MetricsLogger:
         tensorboard: also write event files to ``folder/tensorboard``; the global step is the
             agent step.
         wandb: if given, also log to Weights & Biases; keyword arguments of ``wandb.init``.
+        about: the run, of which both are told.
         resume_at: continue the files of an interrupted run at this position. Rows after it, perhaps
             with an incomplete last line, are removed, since the resumed run writes them again.
         waits: change nothing on disk before :meth:`begin` is called.
@@ -52,17 +59,19 @@ class MetricsLogger:
         folder: Path,
         tensorboard: bool = True,
         wandb: dict[str, Any] | None = None,
+        about: About = NOTHING,
         resume_at: Position | None = None,
         waits: bool = False,
     ) -> None:
         self.folder, self._resume_at = Path(folder), resume_at
         self._with_tensorboard, self._with_wandb = tensorboard, wandb
-        self._wandb_module = import_wandb() if wandb is not None else None
+        self._about = about
+        if wandb is not None:
+            require("wandb")
         self._metrics: TextIO | None = None
         self._timing: TextIO | None = None
-        self._tensorboard = None
-        self._wandb = None
         self._held: list[Callable[[], None]] | None = None  # what is written later
+        self._trackers: list[Tracker] = []
         for name, _, _ in _files(Position(0, 0, 0)):
             path = self.folder / name
             if resume_at is None and path.exists() and path.stat().st_size:
@@ -84,15 +93,10 @@ class MetricsLogger:
             for name, columns, length in _files(at or Position(0, 0, 0))
         )
         if self._with_tensorboard:
-            from torch.utils.tensorboard import SummaryWriter  # slow to import
-
             purge = None if at is None else at.step + 1
-            self._tensorboard = SummaryWriter(str(self.folder / "tensorboard"), purge_step=purge)
-        if self._wandb_module is not None:
-            settings = {"dir": str(self.folder), **(self._with_wandb or {})}
-            self._wandb = self._wandb_module.init(**settings)
-            # W&B's own step must never decrease; ours may, as an evaluation is logged afterwards.
-            self._wandb.define_metric("*", step_metric="agent_step")
+            self._trackers.append(TensorBoard(self.folder, purge, self._about))
+        if self._with_wandb is not None:
+            self._trackers.append(WandB(self.folder, self._with_wandb, self._about))
 
     def write(self, step: int, split: str, values: Mapping[str, SupportsFloat]) -> None:
         """Appends one row per value to ``metrics.csv``; on disk when this returns.
@@ -124,6 +128,15 @@ class MetricsLogger:
         for write in held:
             write()
 
+    def video(self, step: int, file: Path, frames: Sequence[np.ndarray], fps: float) -> None:
+        """Give a film to TensorBoard and W&B: pictures [height, width, 3] uint8 and its MP4 file.
+
+        Raises:
+            Exception: it cannot be encoded or read; no caller may let a film stop a run.
+        """
+        for tracker in self._trackers:
+            tracker.video(step, file, frames, fps)
+
     def position(self, step: int) -> Position:
         """Where the files end now; what they hold is on disk when this returns.
 
@@ -148,13 +161,10 @@ class MetricsLogger:
         Raises:
             OSError: what was still to be written could not be, as on a full disk.
         """
-        tensorboard, self._tensorboard = self._tensorboard, None
-        wandb, self._wandb = self._wandb, None
+        trackers, self._trackers = self._trackers, []
         with contextlib.ExitStack() as stack:
-            if wandb is not None:
-                stack.callback(wandb.finish)
-            if tensorboard is not None:
-                stack.callback(tensorboard.close)
+            for tracker in reversed(trackers):
+                stack.callback(tracker.close)
             for file in (self._timing, self._metrics):
                 if file is not None:
                     stack.callback(file.close)
@@ -194,13 +204,8 @@ class MetricsLogger:
         file.write("".join(row + "\n" for row in rows))
         file.flush()
         _check_there(file)
-        prefix = split[0] if split else "timing"
-        tagged = {f"{prefix}/{name}": number for name, number in numbers.items()}
-        if self._tensorboard is not None:
-            for tag, number in tagged.items():
-                self._tensorboard.add_scalar(tag, number, global_step=step)
-        if self._wandb is not None:
-            self._wandb.log({**tagged, "agent_step": step})
+        for tracker in self._trackers:
+            tracker.numbers(step, split[0] if split else "timing", numbers)
 
 
 def check_position(folder: Path, position: Position) -> None:
@@ -273,22 +278,3 @@ def _number(name: str, value: SupportsFloat) -> float:
         raise TypeError(
             f"metric {name!r} is {value!r}, expected one number: reduce it first, e.g. by .mean()"
         ) from error
-
-
-def import_wandb() -> Any:
-    """The package.
-
-    Raises:
-        ImportError: it is missing; says how to install it.
-    """
-    try:
-        module = importlib.import_module("wandb")
-    except ImportError:
-        module = None
-    # Offline runs leave a folder wandb/ in the working directory; it imports as an empty package.
-    if not hasattr(module, "init"):
-        raise ImportError(
-            "logging to Weights & Biases needs the package wandb: pip install 'mppi_zoo[wandb]', "
-            "or leave the wandb setting out"
-        )
-    return module

@@ -9,8 +9,10 @@ import numpy as np
 
 from mppi_zoo.core.extras import require
 
+FPS = 25  # of the films
 
-def save_video(path: Path, frames: Sequence[np.ndarray], fps: int = 25) -> str:
+
+def save_video(path: Path, frames: Sequence[np.ndarray], fps: int = FPS) -> str:
     """Write frames [height, width, 3] uint8 as MP4; returns a message for the user.
 
     Where it fails, for want of an encoder or of disk space, the message says so.

@@ -135,6 +135,7 @@ def take_state(trainer: Trainer) -> dict[str, Any]:
         },
         "generators": trainer.generators.state_dict(),
         "process": process_state(),
+        **trainer.callbacks.state_dict(),
     }
 
 
@@ -162,6 +163,8 @@ def restore_state(
     forget_rows(trainer.replay, lost_rows, int(state["replay"]["lane_rows"]))
     trainer.state.load_state_dict(state)
     trainer.actor.warm_start.copy_(state["warm_start"])
+
+    trainer.callbacks.load_state_dict(state)
 
     # environments, each within its episode
     envs = {name: state["envs"][name].numpy() for name in ARRAYS}

@@ -10,7 +10,7 @@ from mppi_zoo.runs import reader
 from mppi_zoo.runs.alarms import Measured, alarms
 from mppi_zoo.runs.metrics import METRICS_COLUMNS, MetricsLogger
 from mppi_zoo.runs.progress import Progress
-from mppi_zoo.runs.video import save_video
+from mppi_zoo.runs.video import FPS, save_video
 from mppi_zoo.training.evaluation import Episodes
 
 
@@ -42,6 +42,8 @@ class EvaluationRecord:
         if planner.frames:
             path = self.folder / "videos" / f"evaluation_{step}.mp4"
             self.progress.message(save_video(path, planner.frames))
+            if path.is_file():
+                self._film(step, path, planner)
         if planner.no_film:
             self.progress.message(planner.no_film)
         rate = planner.success_rate
@@ -52,6 +54,13 @@ class EvaluationRecord:
             f"{policy.mean_return:.1f} with the bare policy "
             f"({planner.returns.size} episodes each){_rates(planner, policy)}"
         )
+
+    def _film(self, step: int, path: Path, planner: Episodes) -> None:
+        """Show the film in TensorBoard and W&B too."""
+        try:
+            self.logger.video(step, path, planner.frames, FPS)
+        except Exception as error:  # encoders fail in many ways; none may stop the run
+            self.progress.message(f"no video in TensorBoard or W&B: {error}")
 
     def alarm(self, step: int) -> None:
         """Say what of the run's metrics tells that it no longer learns, at this agent step."""

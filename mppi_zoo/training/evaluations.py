@@ -12,11 +12,14 @@ from mppi_zoo.agent.execution import Execution
 from mppi_zoo.runs.beside import Beside
 from mppi_zoo.runs.metrics import MetricsLogger
 from mppi_zoo.runs.progress import Progress
+from mppi_zoo.training.callbacks import Callbacks
 from mppi_zoo.training.diagnostics import Diagnostics
 from mppi_zoo.training.evaluation import Episodes, Evaluator
 from mppi_zoo.training.evaluation_record import EvaluationRecord
 from mppi_zoo.training.replay import Replay
 from mppi_zoo.training.trainer_state import TrainerState
+
+NO_CALLBACKS = Callbacks()
 
 
 class Evaluation(NamedTuple):
@@ -89,6 +92,7 @@ class Evaluations(NoEvaluations):
         film: whether the last one is filmed.
         beside: whether evaluations run on a copy of this process while the training goes on; all
             but the last, which has nothing to run beside. Numbers and files are the same.
+        callbacks: told of each.
     """
 
     def __init__(
@@ -100,9 +104,10 @@ class Evaluations(NoEvaluations):
         folder: Path,
         film: bool = False,
         beside: bool = False,
+        callbacks: Callbacks = NO_CALLBACKS,
     ):
         self.evaluator, self.last, self.logger = evaluator, last, logger
-        self.film, self.beside = film, beside
+        self.film, self.beside, self.callbacks = film, beside, callbacks
         self.diagnostics = Diagnostics(evaluator.seed)
         self.record = EvaluationRecord(folder, logger, progress)
         self.wanted, self.between_episodes = True, evaluator.between_episodes
@@ -163,6 +168,7 @@ class Evaluations(NoEvaluations):
         self.logger.timing(step, {"evaluation_s": seconds})
         self.record.show(step, planner, policy)
         self.record.alarm(step)
+        self.callbacks.note("on_evaluation", evaluation)
 
 
 def evaluations_by(evaluator: Evaluator | None, *args: Any) -> NoEvaluations:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from mppi_zoo.core.types import Gaussian
 from mppi_zoo.envs import EpisodeVector
 from mppi_zoo.runs.metrics import MetricsLogger
 from mppi_zoo.runs.progress import Progress
+from mppi_zoo.training.callbacks import Callback, Callbacks
 from mppi_zoo.training.control_rate import AsFastAsPossible, ControlRate
 from mppi_zoo.training.evaluation import Evaluator
 from mppi_zoo.training.evaluations import evaluations_by
@@ -51,6 +52,7 @@ class Trainer:
         folder: of the run, for agents, videos and the batches of bad updates.
         film: whether the last evaluation is filmed.
         beside: whether evaluations run beside the training (:mod:`mppi_zoo.training.evaluations`).
+        callbacks: called after steps, episodes and evaluations; with any, nothing runs beside.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Trainer:
         folder: Path,
         film: bool = False,
         beside: bool = False,
+        callbacks: Sequence[Callback] = (),
     ):
         self.execution, self.envs = execution, envs
         self.agent = agent = execution.agent
@@ -77,14 +80,14 @@ class Trainer:
         self.seed = seed
         self.generators = Generators.from_seed(seed, agent.device)
         self.actor = Actor(execution, envs.num_envs, self.generators.acting)
-        # what is checked and measured on the way
+        self.callbacks = Callbacks(callbacks)
         self.health = HealthCheck(agent, folder)
-        with_evaluator = (options.steps, logger, progress, folder, film, beside)
+        beside = beside and not callbacks
+        with_evaluator = (options.steps, logger, progress, folder, film, beside, self.callbacks)
         self.evaluations = evaluations_by(evaluator, *with_evaluator)
         self.stopwatch = Stopwatch()
         self.updates: UpdateTiming = options.updates or EveryStep()
         self.rate: ControlRate = options.rate or AsFastAsPossible()
-        # what changes
         self.state = TrainerState.initial(envs.num_envs)
         self.obs: np.ndarray | None = None  # [N, O]; None before the first episode
         self.waiting = np.zeros(envs.num_envs, dtype=bool)  # whose next episode has not begun
@@ -112,7 +115,7 @@ class Trainer:
     def finished(self) -> bool:
         """Whether nothing is left to do."""
         due = self.state.pretraining_left or self.state.evaluation_due
-        return self.state.step >= self.options.steps and not due
+        return bool(self.callbacks.stopped) or (self.state.step >= self.options.steps and not due)
 
     def unit(self) -> None:
         """Do what comes next."""
@@ -129,6 +132,7 @@ class Trainer:
         else:
             self._enter("training")
             self.advance()
+        self.callbacks.tell(self)
 
     def _enter(self, phase: str) -> None:
         if phase != self.phase:
@@ -154,8 +158,7 @@ class Trainer:
     def pretrain(self) -> None:
         """Make one of as many updates as random steps were taken."""
         metrics = self.learn(pretraining=True)
-        self.state.pretraining_left -= 1
-        left = self.state.pretraining_left
+        left = self.state.pretraining_left = self.state.pretraining_left - 1
         self.progress.update(self.state.step, updates_left=left or None)
         if not left:
             self.stopwatch = Stopwatch()
@@ -217,24 +220,21 @@ class Trainer:
         if taken.any():
             self.agent.world_model.normalizer.observe(torch.from_numpy(obs[taken]))
             seen, acted, earned = (torch.from_numpy(part) for part in (obs, action, reward))
-            ends, after = (
-                torch.from_numpy(terminated.astype(np.float32)),
-                torch.from_numpy(next_obs),
-            )
+            ends = torch.from_numpy(terminated.astype(np.float32))
+            after = torch.from_numpy(next_obs)
             lanes = None if taken.all() else taken
             self.replay.add(seen, acted, earned, ends, done, after, plan, lanes)
-
-        # count
         before = state.step
         state.count(reward, taken, self.envs.success)
         self.stopwatch.steps += state.step - before
 
         self.obs = next_obs
-        record_ended(state, done, self.logger, self.progress)
+        record_ended(state, done, self.logger, self.progress, self.callbacks)
         state.begin_episodes(done)
         self.waiting |= done
         if not taken.all():  # what was planned there was planned for the episode before
             self.actor.reset(~taken)
+        self.callbacks.note("on_step")
         self.stopwatch.add("replay", now)
         if self.evaluations.wanted and self.options.evaluation_due(before, state.step):
             state.evaluation_due = True

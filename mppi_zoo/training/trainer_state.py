@@ -10,6 +10,7 @@ import torch
 
 from mppi_zoo.runs.metrics import MetricsLogger
 from mppi_zoo.runs.progress import Progress
+from mppi_zoo.training.callbacks import Callbacks, Episode
 
 PER_ENVIRONMENT = ("episode_return", "episode_length")
 SUCCESS = "episode_success"  # kept apart, since earlier checkpoints have none
@@ -114,9 +115,15 @@ class TrainerState:
 
 
 def record_ended(
-    state: TrainerState, done: np.ndarray, logger: MetricsLogger, progress: Progress
+    state: TrainerState,
+    done: np.ndarray,
+    logger: MetricsLogger,
+    progress: Progress,
+    callbacks: Callbacks,
 ) -> None:
-    """Write return and length of the episodes that ended, done [N] bool, and show the return."""
+    """Write return and length of the episodes that ended, done [N] bool; tell who listens."""
     for env in np.flatnonzero(done):
+        total, length = float(state.episode_return[env]), int(state.episode_length[env])
         logger.write(state.step, "train", state.episode_metrics(int(env)))
-        progress.update(state.step, episode_return=float(state.episode_return[env]))
+        progress.update(state.step, episode_return=total)
+        callbacks.note("on_episode", Episode(state.step, int(env), total, length))

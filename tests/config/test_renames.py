@@ -40,6 +40,7 @@ POMPCAgent.value_weight = 0.2
 
 NEW = """
 Experiment.agent = @POMPCAgent
+Experiment.callbacks = ()
 Experiment.execution = @Execution
 Experiment.task = 'dmc:walker-walk'
 Execution.matmul_precision = @TF32Matmul()

@@ -76,6 +76,7 @@ refused(run.main, "--gin", "tdmpc2_equiv", "--gin", "debug", "--task", "toy:poin
 refused(run.main, "--gin", "tdmpc2_equiv", "--gin", "debug", "--task", "dmc:walker-walk", "--show")
 refused(run.main, "--gin", "tdmpc2_equiv", "--gin", "debug", "--task", "gym:Hopper-v5", "--show")
 refused(run.main, "--gin", "tdmpc2_equiv", "--gin", "debug", "--task", "hb:h1hand-run", "--show")
+refused(run.main, "--gin", "tdmpc2_equiv", "--task", "toy:point", "--show", "--wandb", "zoo")
 from mppi_zoo import report
 from mppi_zoo.study import __main__ as study
 refused(lambda _: report.main())
@@ -88,8 +89,8 @@ def test_the_core_needs_no_extra(tmp_path: Path, toy_run: ToyRuns) -> None:
     result = without_extras(CORE, str(toy_run("pompc_adaptive_fkl")), str(tmp_path / "empty"))
     assert result.returncode == 0, result.stderr
     refusals = [line for line in result.stderr.splitlines() if line.startswith("error:")]
-    wanted = ["train"] * 4 + ["report", "train"]
-    assert [re.search(r"mppi_zoo\[(\w+)\]", line) is not None for line in refusals] == [True] * 6, (
+    wanted = ["train"] * 4 + ["wandb", "report", "train"]
+    assert [re.search(r"mppi_zoo\[(\w+)\]", line) is not None for line in refusals] == [True] * 7, (
         refusals
     )
     assert [re.findall(r"mppi_zoo\[(\w+)\]", line)[0] for line in refusals] == wanted

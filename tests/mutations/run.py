@@ -175,6 +175,21 @@ MUTATIONS = [
         "self.std",
         "tests/planning/test_start.py::test_a_shifted_plan_may_start_narrower",
     ),
+    # --- the package
+    Mutation(
+        "early stopping waits for one evaluation more",
+        "training/callbacks.py",
+        "if self.waited >= self.patience and",
+        "if self.waited > self.patience and",
+        "tests/training/test_callbacks.py::test_early_stopping_waits_for_its_patience",
+    ),
+    Mutation(
+        "W&B's frames leave out the action repeat",
+        "runs/trackers.py",
+        '"frame": step * self.about.action_repeat',
+        '"frame": step',
+        "tests/runs/test_metrics.py::test_wandb_gets_all_that_it_can_show",
+    ),
     # --- ensemble of dynamics, depths, recency
     Mutation(
         "the heads of an ensemble learn from one roll-out",

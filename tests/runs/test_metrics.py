@@ -1,10 +1,10 @@
 """The CSV files of a run: exact, tidy, and whole again after an interruption."""
 
-import importlib
 import math
-import types
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mppi_zoo.runs import reader
 from mppi_zoo.runs.metrics import MetricsLogger, Position
+from mppi_zoo.runs.trackers import About
 
 HEADER = "step,split,metric,value\n"
 
@@ -119,37 +120,50 @@ def test_tensorboard_gets_the_same_numbers(tmp_path):
     assert events.Scalars("timing/steps_per_second")[0].value == 10.0
 
 
-@pytest.mark.parametrize("found", [None, types.ModuleType("wandb")])
-def test_missing_wandb_names_the_extra(tmp_path, monkeypatch, found):
-    """Also where only a folder wandb/ of offline runs is found, which imports as a module."""
-
-    def import_module(name):
-        if found is None:
-            raise ImportError(name)
-        return found
-
-    monkeypatch.setattr(importlib, "import_module", import_module)
-    with pytest.raises(ImportError, match=r"mppi_zoo\[wandb\]"):
-        log(tmp_path / "run", wandb={})
-    assert not (tmp_path / "run").exists()
+ABOUT = About("pompc_replay", "dmc:walker-walk", 3, {"KLObjective.lam": "1.0", "lr": "3e-4"}, 2)
+FILM = [np.full((8, 8, 3), 60 * number, np.uint8) for number in range(4)]
 
 
-def test_wandb_gets_the_agent_step_as_a_value(tmp_path, monkeypatch):
-    logged, settings = [], {}
+def test_tensorboard_gets_configuration_settings_frames_and_films(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    class Run:
-        def define_metric(self, name, step_metric):
-            logged.append((name, step_metric))
+    with MetricsLogger(tmp_path, about=ABOUT) as logger:
+        logger.write(7, "eval", {"return_mean": 2.5})
+        logger.video(7, tmp_path / "film.mp4", FILM, 25)
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    (text,) = events.Tensors("configuration/text_summary")
+    assert b"KLObjective.lam = 1.0" in text.tensor_proto.string_val[0]
+    assert events.Scalars("eval_by_frame/return_mean")[0].step == 14
+    (film,) = events.Images("evaluation")
+    assert film.step == 7 and film.encoded_image_string.startswith(b"GIF8")
+    assert {"_hparams_/experiment", "_hparams_/session_start_info"} <= set(events.summary_metadata)
 
-        def log(self, values):
-            logged.append(values)
 
-        def finish(self):
-            logged.append("finished")
-
-    wandb = types.SimpleNamespace(init=lambda **given: settings.update(given) or Run())
-    monkeypatch.setattr(importlib, "import_module", lambda name: wandb)
-    with log(tmp_path, wandb={"project": "zoo"}) as logger:
-        logger.write(3, "eval", {"x": 1})
-    assert settings == {"dir": str(tmp_path), "project": "zoo"}
-    assert logged == [("*", "agent_step"), {"eval/x": 1.0, "agent_step": 3}, "finished"]
+def test_wandb_gets_all_that_it_can_show(tmp_path, monkeypatch):
+    """The real package, which writes to a file where it is offline."""
+    wandb = pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    film = tmp_path / "film.mp4"
+    film.write_bytes(b"a film")
+    settings = {"project": "zoo", "name": "run", "id": "abc123", "resume": "allow"}
+    with log(tmp_path / "run", wandb=settings, about=ABOUT) as logger:
+        run = wandb.run
+        logger.write(7, "eval", {"return_mean": 2.5})
+        logger.video(7, film, FILM, 25)
+        assert run.offline and (run.project, run.name, run.id) == ("zoo", "run", "abc123")
+        assert run.group == "pompc_replay dmc:walker-walk"
+        assert set(run.tags) == {"pompc_replay", "dmc:walker-walk", "dmc"}
+        config = dict(run.config)
+        assert (config["KLObjective.lam"], config["lr"], config["seed"]) == (1.0, 3e-4, 3)
+        summary = dict(run.summary)
+    assert (summary["eval/return_mean"], summary["agent_step"], summary["frame"]) == (2.5, 7, 14)
+    (file,) = (tmp_path / "run" / "wandb").glob("offline-run-*/run-abc123.wandb")
+    for _ in range(100):  # another process writes it
+        if b"walker-walk" in (content := file.read_bytes()):
+            break
+        time.sleep(0.2)
+    for expected in (b"eval/return_mean", b"agent_step", b"frame", b"video-file", b"walker-walk"):
+        assert expected in content
+    (copied,) = file.parent.glob("files/media/videos/evaluation*.mp4")
+    assert copied.read_bytes() == b"a film"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -14,6 +14,7 @@ from mppi_zoo.config import gin_config as config
 from mppi_zoo.envs import EpisodeVector
 from mppi_zoo.runs.metrics import MetricsLogger
 from mppi_zoo.runs.progress import Progress
+from mppi_zoo.training.callbacks import Callback
 from mppi_zoo.training.evaluation import Evaluator
 from mppi_zoo.training.replay import Replay
 from mppi_zoo.training.trainer import Trainer
@@ -30,6 +31,7 @@ def small_trainer(
     num_envs: int = 1,
     evaluated: bool = True,
     stream: io.StringIO | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> Iterator[Trainer]:
     """A trainer before its first step, of run seed 1; messages go to ``stream``."""
     bindings = [config.set_macro("task", task), *SCHEDULE, *params]
@@ -61,4 +63,5 @@ def small_trainer(
             stack.enter_context(MetricsLogger(folder, tensorboard=False)),
             Progress(options.steps, quiet=stream is None, interval=1e9, stream=stream),
             folder,
+            callbacks=callbacks,
         )

@@ -137,7 +137,6 @@ ERRORS = {
         "UniformPrior has no Gaussian",
     ),
     "evaluation of nothing": (["--eval"], "--init-from"),
-    "missing package": (["--wandb", "zoo"], "needs the package wandb"),
     "sizes that are none": (["--param", "latent_dim=0"], "WorldModel.latent_dim = 0"),
     "checkpoints that are none": (
         ["--param", "TrainingOptions.checkpoints_kept=2.5"],
