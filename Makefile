@@ -111,6 +111,14 @@ report: venv ## report on RUNS (the committed results) in report/index.html
 notebooks: venv ## execute the notebooks in place
 	$(ONE_THREAD) $(PY) notebooks/execute.py
 
+.PHONY: docs
+docs: $(VENV)/.docs-installed ## the documentation site, in site/index.html; warnings are errors
+	$(PY) docs/site_pages.py
+
+$(VENV)/.docs-installed: $(STAMP)
+	$(PIP) install -c $(VENV)/constraints.txt -e '.[docs]'
+	@touch $@
+
 .PHONY: test
 # The types are checked beside the tests, since either leaves a core idle at times.
 test: venv ## format check, lint, types and all tests
@@ -173,5 +181,5 @@ bench: venv ## run the benchmarks (benchmarks/bench_*.py)
 
 .PHONY: clean
 clean: ## remove what tools left behind; keeps .venv and runs/
-	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf build dist site .cache *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -1,6 +1,6 @@
-"""The README's table of members, generated from the gin files: ``python docs/member_table.py``.
+"""The table of members, generated from the gin files: ``python docs/member_table.py``.
 
-Rewrites the part of README.md between the two marker comments; a test holds it up to date.
+Rewrites the part of docs/members.md between the two marker comments; a test holds it up to date.
 """
 
 from __future__ import annotations
@@ -194,7 +194,7 @@ def row(member: str) -> str:
     critic = "V" if _name("POMPCAgent.critic") == "VCritic" else "Q"
     policy = "squashed" if _name("POMPCAgent.policy") == "SquashedGaussian" else "clipped"
     cells = [
-        f"[`{member}`](gin/{member}.gin)",
+        f"[`{member}`](../gin/{member}.gin)",
         PAPERS.get(member, "variant of the zoo"),
         _prior(),
         _lam(),
@@ -222,5 +222,5 @@ def rewritten(text: str) -> str:
 
 
 if __name__ == "__main__":
-    readme = ROOT / "README.md"
-    readme.write_text(rewritten(readme.read_text()))
+    page = ROOT / "docs" / "members.md"
+    page.write_text(rewritten(page.read_text()))
