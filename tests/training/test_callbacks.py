@@ -12,13 +12,8 @@ from support.trainers import small_trainer
 
 from mppi_zoo.cli import main as run
 from mppi_zoo.core.registration import register
-from mppi_zoo.training.callbacks import (
-    Callback,
-    Callbacks,
-    EarlyStopping,
-    Episode,
-    Evaluation,
-)
+from mppi_zoo.training.callbacks import Callback, Callbacks, EarlyStopping, Episode
+from mppi_zoo.training.evaluations import Evaluation
 from mppi_zoo.training.trainer import Trainer
 
 
