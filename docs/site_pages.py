@@ -215,6 +215,7 @@ def settings(sources: Path, out: Path, nav: Nav) -> dict[str, Any]:
             {"mkdocs-jupyter": {"execute": False, "include": ["notebooks/*.ipynb"]}},
             {"mkdocstrings": {"handlers": {"python": handler}}},
         ],
+        "extra_css": ["docs/site.css"],
         "hooks": [str(ROOT / "docs" / "site_hooks.py")],
         "markdown_extensions": [
             *("tables", "attr_list", "md_in_html", "admonition"),
