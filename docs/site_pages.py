@@ -45,7 +45,7 @@ PAGES: dict[str, list[tuple[str, str]]] = {
         ("Your own environment", "docs/your_own_environment.md"),
         ("On a robot", "docs/on_a_robot.md"),
         ("Parts of your own", "docs/extending.md"),
-        ("Watching a run", "docs/tracking.md"),
+        ("Watch and share a run", "docs/tracking.md"),
         ("Studies", "docs/studies.md"),
         ("HumanoidBench", "docs/humanoid_bench.md"),
     ],

@@ -177,6 +177,13 @@ MUTATIONS = [
     ),
     # --- the package
     Mutation(
+        "a shared agent's tensors are all the first one",
+        "deploy/sharing.py",
+        "        return tensors[content]",
+        '        return tensors["t0"]',
+        "tests/deploy/test_sharing.py::test_what_comes_back_is_the_same_agent",
+    ),
+    Mutation(
         "early stopping waits for one evaluation more",
         "training/callbacks.py",
         "if self.waited >= self.patience and",

@@ -1,0 +1,60 @@
+"""The card of a shared agent: what it is, how good it was, how to use it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mppi_zoo.runs import folder as run_folder
+from mppi_zoo.runs import reader
+
+SETTINGS_SHOWN = 20_000  # characters of the configuration
+
+
+def card(
+    folder: Path, record: Mapping[str, Any], *, step: int, license: str, curve: str = ""
+) -> str:
+    """A model card as the hub reads it: YAML about the agent, then Markdown.
+
+    Args:
+        folder: of the run.
+        record: its ``run.json``.
+        step: agent step of the agent.
+        license: of the weights.
+        curve: name of the picture of the learning curve, shown where the folder has it.
+    """
+    from huggingface_hub import ModelCard, ModelCardData
+
+    member, task = str(record["member"]), str(record["task"])
+    data = ModelCardData(
+        license=license,
+        library_name="mppi_zoo",
+        tags=["reinforcement-learning", "model-based-reinforcement-learning", "mppi", member, task],
+    )
+    versions = ", ".join(f"{k} {v}" for k, v in dict(record.get("versions", {})).items() if v)
+    shown = f"![learning curve]({curve})\n\n" if curve and reader.exists(folder, curve) else ""
+    settings = reader.read_text(folder, run_folder.CONFIG_FILE)[:SETTINGS_SHOWN]
+    text = (
+        f"# {member} on {task}\n\n"
+        f"An agent of mppi_zoo: member `{member}`, task `{task}`, seed {record.get('seed')}, after "
+        f"{step:,} agent steps.{_returns(folder, step)}\n\n{shown}"
+        "## Use\n\n```bash\npip install 'mppi_zoo[hub]'\npython -m mppi_zoo.share pull REPO --out "
+        "agent\n```\n\n```python\nimport mppi_zoo\n\ncontroller = mppi_zoo.load('agent')\naction = "
+        "controller.act(obs)\n```\n\n"
+        f"## Versions\n\n{versions or 'unknown'}\n\n## Configuration\n\n```\n{settings}\n```\n"
+    )
+    return str(ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}"))
+
+
+def _returns(folder: Path, step: int) -> str:
+    """The evaluation at that step, as a sentence; empty where there was none."""
+    found = {}
+    for line in reader.read_lines(folder, "metrics.csv")[1:]:
+        at, split, metric, value = line.split(",")
+        if at == str(step) and split.startswith("eval") and metric == "episode_return":
+            found[split] = float(value)
+    if "eval" not in found:
+        return ""
+    bare = f", {found['eval_policy']:.1f} with the bare policy" if "eval_policy" in found else ""
+    return f" Its evaluation had a mean return of {found['eval']:.1f} with the planner{bare}."
