@@ -96,19 +96,20 @@ class TensorBoard:
     def video(self, step: int, file: Path, frames: Sequence[np.ndarray], fps: float) -> None:
         """See :class:`Tracker`; TensorBoard shows GIFs, so every second picture of it."""
         import imageio.v3 as imageio
-        from tensorboard.compat.proto.summary_pb2 import Summary
+        from tensorboard.compat.proto import summary_pb2
 
         pictures = np.stack(frames[::2])
         buffer = io.BytesIO()
         imageio.imwrite(buffer, pictures, extension=".gif", duration=2000 / fps, loop=0)
         height, width, channels = pictures.shape[1:]
-        image = Summary.Image(
+        image = summary_pb2.Summary.Image(  # pyright: ignore
             height=height,
             width=width,
             colorspace=channels,
             encoded_image_string=buffer.getvalue(),
         )
-        summary = Summary(value=[Summary.Value(tag="evaluation", image=image)])
+        value = summary_pb2.Summary.Value(tag="evaluation", image=image)  # pyright: ignore
+        summary = summary_pb2.Summary(value=[value])  # pyright: ignore
         self._writer._get_file_writer().add_summary(summary, step)
 
     def close(self) -> None:

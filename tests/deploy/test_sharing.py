@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.utils._pytree as pytree
 from support.short_runs import ToyRuns
 
 import mppi_zoo
@@ -30,13 +31,13 @@ def test_what_comes_back_is_the_same_agent(pushed: tuple[Path, Path], tmp_path: 
     assert share.main(["pull", str(place), "--out", str(tmp_path / "run")]) == 0
     before, after = (read_agent_file(f, best=True)[1] for f in (run, tmp_path / "run"))
     assert before["step"] == after["step"]
-    leaves = [torch.utils._pytree.tree_flatten(c["agent"]) for c in (before, after)]
+    leaves = [pytree.tree_flatten(c["agent"]) for c in (before, after)]
     assert leaves[0][1] == leaves[1][1]
     for a, b in zip(leaves[0][0], leaves[1][0], strict=True):
         assert torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
     obs = np.array([0.3, -0.2], np.float32)
     acts = [mppi_zoo.load(folder).act(obs) for folder in (run, tmp_path / "run")]
-    assert np.array_equal(*acts)
+    assert np.array_equal(acts[0], acts[1])
 
 
 def test_the_hubs_client_finds_it_in_its_cache(pushed: tuple[Path, Path], tmp_path: Path) -> None:
