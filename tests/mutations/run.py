@@ -115,7 +115,7 @@ MUTATIONS = [
         "training/replay.py",
         'self.columns["terminated"][rows] = 1',
         'self.columns["terminated"][rows] = 0',
-        f"{PAST}::test_a_chain_with_termination_reaches_its_closed_form",
+        f"{PAST}::test_a_terminal_step_is_at_every_index_equally_often",
     ),
     Mutation(
         "all actions past the end are the same",

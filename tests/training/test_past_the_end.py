@@ -164,6 +164,8 @@ def test_a_chain_with_termination_reaches_its_closed_form(
     """
     batch = chain(part)
     steps = ModelLoss(terminal_steps=factor).step_weights(batch)
+    if steps is not None:
+        assert torch.equal(steps, torch.where(batch.terminated.bool(), factor, 1.0))
     living = batch.obs[:-1, :, 0] * temporal_weights(RHO, HORIZON, batch.obs)[:, None]
     living = weighted(living, steps)
     ends = float((living * batch.terminated).sum() / living.sum())
