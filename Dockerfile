@@ -10,7 +10,7 @@
 ARG BASE=python:3.12-slim
 FROM ${BASE}
 ARG TORCH=torch==2.13.0
-ARG EXTRAS=train,report,video,humanoid,wandb,hub,sweep
+ARG EXTRAS=train,report,video,humanoid,wandb,hub
 ARG PIP_EXTRA_INDEX_URL=
 
 # Python where the base has none, a compiler for torch.compile, OpenGL for videos without a display.

@@ -31,7 +31,6 @@ EXTRAS = {
     "onnx": Extra("export to ONNX", ("onnx", "onnxruntime", "onnxscript")),
     "wandb": Extra("logging to Weights & Biases", ("wandb",)),
     "hub": Extra("sharing runs", ("huggingface_hub", "safetensors")),
-    "sweep": Extra("a search over settings", ("optuna",)),
 }
 # Packages of an extra that only one of its uses needs; that use names them.
 OTHERS = {"dm_control": "train", "mujoco": "train"}

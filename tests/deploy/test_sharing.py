@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-import torch.utils._pytree as pytree
 from support.short_runs import ToyRuns
 
 import mppi_zoo
@@ -26,15 +27,25 @@ def pushed(toy_run: ToyRuns, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     return run, place
 
 
+def walked(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """Every entry of a nested state, with the keys that lead to it."""
+    if isinstance(value, dict | list | tuple):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from walked(item, (*place, key))
+    else:
+        yield place, value
+
+
 def test_what_comes_back_is_the_same_agent(pushed: tuple[Path, Path], tmp_path: Path) -> None:
     run, place = pushed
     assert share.main(["pull", str(place), "--out", str(tmp_path / "run")]) == 0
     before, after = (read_agent_file(f, best=True)[1] for f in (run, tmp_path / "run"))
     assert before["step"] == after["step"]
-    leaves = [pytree.tree_flatten(c["agent"]) for c in (before, after)]
-    assert leaves[0][1] == leaves[1][1]
-    for a, b in zip(leaves[0][0], leaves[1][0], strict=True):
-        assert torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
+    entries = [list(walked(content["agent"])) for content in (before, after)]
+    assert len(entries[0]) == len(entries[1]) > 50
+    for (place_a, a), (place_b, b) in zip(*entries, strict=True):
+        assert place_a == place_b and type(a) is type(b), place_a
+        assert torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b, place_a
     obs = np.array([0.3, -0.2], np.float32)
     acts = [mppi_zoo.load(folder).act(obs) for folder in (run, tmp_path / "run")]
     assert np.array_equal(acts[0], acts[1])
