@@ -314,9 +314,8 @@ MUTATIONS = [
     Mutation(
         "a robot is reset before the updates between its episodes",
         "training/trainer.py",
-        "        self.state.begin_episodes(done)\n        self.waiting |= done\n",
-        "        self.state.begin_episodes(done)\n        self.waiting |= done\n"
-        "        self.obs = self.envs.reset(done)\n",
+        "        self.waiting |= done\n",
+        "        self.waiting |= done\n        self.obs = self.envs.reset(done)\n",
         "tests/training/test_same_environment.py::test_a_robot_is_trained",
     ),
     Mutation(
