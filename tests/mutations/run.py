@@ -286,8 +286,8 @@ MUTATIONS = [
     Mutation(
         "an action in the environment's units is rounded out of its bounds",
         "deploy/actions.py",
-        "self.low, self.high)\n        return own",
-        "self.low, self.high + 1e-6)\n        return own",
+        "return own.astype(self.dtype)",
+        "return own.astype(np.float16).astype(self.dtype)",
         "tests/deploy/test_actions.py",
     ),
     Mutation(
