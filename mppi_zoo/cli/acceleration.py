@@ -33,9 +33,10 @@ def accelerate(
         experiment.reanalysis.states(execution.agent.planner.horizon),
         experiment.reanalysis.interval,
         experiment.training.eval_episodes if experiment.training.eval_every else 0,
-        estimated=copies,
     )
     recorder = recorder_for(setup.device) if args.compile or args.graphs else None
+    copies = copies and recorder is None
+    sizes = sizes._replace(estimated=copies)
     if recorder is not None:
         execution.record(recorder, tell)
     elif args.graphs:

@@ -73,6 +73,7 @@ class EpisodeVector:
         self._obs = np.zeros((num_envs, self.spec.obs_dim), dtype=np.float32)
         self._seeds = np.zeros(num_envs, dtype=np.int64)
         self._steps = np.zeros(num_envs, dtype=np.int64)
+        self._unrestorable: str | None = None  # not known yet
         # Whether each environment is within an episode, so that it can be stepped.
         self._running = np.zeros(num_envs, dtype=bool)
         self._started = np.zeros(num_envs, dtype=bool)
@@ -162,9 +163,11 @@ class EpisodeVector:
     def not_restorable(self) -> str:
         """Why an unfinished episode cannot be restored when the run is resumed; empty if it can.
 
-        Plays a few steps in each environment; call it before the first reset.
+        Plays a few steps in each environment, once; call it first before the first reset.
         """
-        return self._batch.probe()
+        if self._unrestorable is None:
+            self._unrestorable = self._batch.probe()
+        return self._unrestorable
 
     def step_seconds(self) -> float:
         """Seconds of an agent step of one environment, as found by :meth:`not_restorable`.

@@ -199,6 +199,7 @@ PAUSES = """
 import os, sys, time
 from mppi_zoo.envs.toy import Point
 class Pauses(Point):
+    restorable = True
     left = 45  # steps of this process until then; those with which a run probes it do not matter
     def step(self, action):
         Pauses.left -= 1
