@@ -11,7 +11,7 @@ Exits with 1 where a fault survives and with 2 where the list does not fit the s
 from __future__ import annotations
 
 import argparse
-import importlib
+import importlib.util
 import multiprocessing
 import os
 import re
@@ -64,6 +64,7 @@ class Mutation(NamedTuple):
     old: str
     new: str
     test: str  # pytest's node id
+    needs: str = ""  # an optional package, without which the test skips
 
 
 MUTATIONS = [
@@ -1068,6 +1069,7 @@ MUTATIONS = [
         "rows = np.flatnonzero(~(terminated | truncated)).astype(np.int32)",
         "rows = np.arange(n, dtype=np.int32)",
         "tests/envs/test_pool.py::test_action_repeat_sums_rewards_and_stops_at_the_end",
+        needs="envpool",
     ),
     Mutation(
         "success counts at the last step alone",
@@ -1509,6 +1511,9 @@ def main(given: list[str] | None = None) -> int:
     if args.jobs < 1:
         parser.error(f"--jobs {args.jobs}: expected at least 1")
     chosen = [m for m in MUTATIONS if not args.words or any(word in m.name for word in args.words)]
+    for left_out in [m for m in chosen if m.needs and not importlib.util.find_spec(m.needs)]:
+        print(f"left out, since {left_out.needs} is not installed: {left_out.name}")
+        chosen.remove(left_out)
     if not chosen:
         print(f"no mutation has {' or '.join(map(repr, args.words))} in its name", file=sys.stderr)
         return 2
