@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from mppi_zoo.core.extras import require
 from mppi_zoo.runs.atomic import write_file
 
 
@@ -32,12 +33,9 @@ def write(
         ImportError: a package is missing.
         ValueError: something in the program is beyond ONNX.
     """
-    try:
-        import onnxscript  # noqa: F401  (torch's exporter imports it late, with a worse message)
-    except ImportError as error:
-        raise ImportError(
-            f"ONNX programs need {error.name}: pip install 'mppi_zoo[onnx]'", name=error.name
-        ) from error
+    require(
+        "onnx", "", "onnx", "onnxscript"
+    )  # torch's exporter asks for them late, with a worse message
     batch = torch.export.Dim("batch", min=1)
     shapes: dict[str, object] = {name: {axis: batch} for name, _, axis in inputs}
     if noise:

@@ -10,7 +10,7 @@ from gymnasium.wrappers import TimeLimit
 
 from mppi_zoo.core.extras import require
 from mppi_zoo.envs.matching import unknown_name
-from mppi_zoo.envs.options import EnvOptions
+from mppi_zoo.envs.options import EnvOptions, refuse_taken
 from mppi_zoo.envs.rendering import quiet_gl_import, require_rendering
 from mppi_zoo.envs.view import AgentEnv
 
@@ -38,8 +38,7 @@ def make(name: str, options: EnvOptions, render: bool) -> AgentEnv:
         RuntimeError: ``render`` of a MuJoCo task where no image can be rendered.
     """
     task, arguments = f"gym:{name}", dict(options.arguments or {})
-    for taken in sorted(TAKEN.keys() & arguments.keys()):
-        raise ValueError(f"{task}: --env-arg {taken}: this package sets it; use {TAKEN[taken]}")
+    refuse_taken(task, arguments, TAKEN)
     module, _, env_id = name.rpartition(":")
     if module:
         _register(module, task)

@@ -35,3 +35,16 @@ class EnvOptions:
     episodic: bool | None = None
     time_out: Positive = 300.0
     arguments: Mapping[str, Any] | None = None
+
+
+def refuse_taken(task: str, arguments: Mapping[str, Any], taken: Mapping[str, str]) -> None:
+    """Refuse arguments that this package sets itself.
+
+    Args:
+        taken: their names, and what to use instead.
+
+    Raises:
+        ValueError: one of them was given.
+    """
+    for name in sorted(taken.keys() & arguments.keys()):
+        raise ValueError(f"{task}: --env-arg {name}: this package sets it; use {taken[name]}")

@@ -8,7 +8,6 @@ that an ended one waits for its reset and the last observation of each episode i
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 import time
 import warnings
@@ -17,13 +16,14 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
+from mppi_zoo.compute.threads import usable_cores
 from mppi_zoo.core.extras import require
 from mppi_zoo.envs.batch import Stepped
 from mppi_zoo.envs.dmc import DEFAULT_ACTION_REPEAT, UNBOUNDED
 from mppi_zoo.envs.gym import NEVER_TERMINATE
 from mppi_zoo.envs.matching import unknown_name
 from mppi_zoo.envs.native import NativeBatch, single
-from mppi_zoo.envs.options import EnvOptions
+from mppi_zoo.envs.options import EnvOptions, refuse_taken
 from mppi_zoo.envs.success import successes
 from mppi_zoo.envs.view import PROBE_STEPS, AgentEnv, EpisodeFacts
 
@@ -67,8 +67,7 @@ class Pool(NativeBatch):
         family = _family(name)
         self._name, self._settings = name, _settings(name, options)
         # a thread more than cores or environments would only be in the way
-        threads = min(num_envs, len(os.sched_getaffinity(0)) if _has_affinity() else 1)
-        self._settings.setdefault("num_threads", threads)
+        self._settings.setdefault("num_threads", min(num_envs, usable_cores()))
         config, observed, acting = _declared(name, self._settings)
         episodic = options.episodic
         if episodic is None:
@@ -202,9 +201,7 @@ def _family(name: str) -> str:
 
 def _settings(name: str, options: EnvOptions) -> dict[str, Any]:
     given = dict(options.arguments or {})
-    for key in given:
-        if key in TAKEN:
-            raise ValueError(f"ep:{name}: --env-arg {key}: this package sets it; use {TAKEN[key]}")
+    refuse_taken(f"ep:{name}", given, TAKEN)
     known = _declared(name, {})[0]._fields
     for key in given:
         if key not in known:
@@ -239,10 +236,6 @@ def _made(name: str, settings: dict[str, Any]) -> Any:
         made = _envpool().make_gymnasium(name, **settings)
         made.observation_space  # noqa: B018  (warns where it is made)
         return made
-
-
-def _has_affinity() -> bool:
-    return hasattr(os, "sched_getaffinity")
 
 
 def _episodic(name: str, family: str, config: Any) -> bool:

@@ -247,7 +247,6 @@ class MPPIPlanner(Planner):
         """Whether compiled code plans for z [b, 1, Z]: for one state or a whole piece."""
         # each size takes a minute to compile, and those in between would gain a tenth
         sizes = (1, full_piece(self.cached_numbers, self.samples, z.shape[-1]))
-        sizes = (1, full_piece(self.cached_numbers, self.samples, z.shape[-1]))
         return z.device.type != "cpu" or z.shape[0] in sizes
 
     def _plan_piece(

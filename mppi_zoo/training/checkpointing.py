@@ -20,7 +20,7 @@ from mppi_zoo.training.lost_rows import forget_rows
 from mppi_zoo.training.trainer import Trainer
 
 FOLDER = "state"
-ARRAYS = ("episode", "seeds", "obs")  # of the environments' state
+ARRAYS = ("episode", "seeds", "obs")  # of the environments' state, in all versions
 
 
 class Checkpointer:
@@ -128,9 +128,7 @@ def take_state(trainer: Trainer) -> dict[str, Any]:
         "replay": trainer.replay.state_dict(),
         "warm_start": trainer.actor.warm_start,
         "envs": {
-            **{
-                name: torch.from_numpy(envs[name]) for name in ("episode", "seeds", "obs", "within")
-            },
+            **{name: torch.from_numpy(envs[name]) for name in (*ARRAYS, "within")},
             "actions": [torch.from_numpy(taken) for taken in envs["actions"]],
         },
         "generators": trainer.generators.state_dict(),
@@ -157,13 +155,12 @@ def restore_state(
     Raises:
         ValueError, KeyError, RuntimeError: the state is of a run with other sizes.
     """
-    # agent, replay and counters
+    # agent, replay, counters and callbacks
     trainer.agent.load_state_dict(state["agent"])
     trainer.replay.load_state_dict(state["replay"], segments)
     forget_rows(trainer.replay, lost_rows, int(state["replay"]["lane_rows"]))
     trainer.state.load_state_dict(state)
     trainer.actor.warm_start.copy_(state["warm_start"])
-
     trainer.callbacks.load_state_dict(state)
 
     # environments, each within its episode

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from mppi_zoo.agent.actor import Actor, finite_action
 from mppi_zoo.agent.agent import POMPCAgent
@@ -134,6 +135,17 @@ def run_episodes(
     )
 
 
+def planned(execution: Execution, num_envs: int, generator: torch.Generator, step: int) -> Act:
+    """The planner's actions without exploration noise, in episodes that begin now."""
+    actor = Actor(execution, num_envs, generator)
+    return lambda obs, running: actor.act_running(obs, running, step=step)
+
+
+def bare(agent: POMPCAgent) -> Act:
+    """The deterministic actions of the bare policy."""
+    return lambda obs, running: finite_action(agent.policy_action(agent.tensor(obs)))
+
+
 class Evaluator:
     """Evaluates an agent on episodes of its own, without touching the training's randomness.
 
@@ -153,29 +165,22 @@ class Evaluator:
     ):
         self.envs, self.seed, self.each_step = envs, seed, each_step
 
-    def _begin(self, step: int, which: str) -> str:
-        """Set the episodes' seeds; returns the purpose that seeds the planner's noise."""
+    def _begin(self, step: int) -> None:
+        """Set the episodes' seeds."""
         # episodes are numbered by the agent step, so an evaluation depends on nothing before it
         self.envs.episode = np.full(self.envs.num_envs, step, dtype=np.int64)
-        return f"evaluation-{which}-{step}"
+
+    def draws(self, execution: Execution, step: int) -> torch.Generator:
+        """The source of the planner's noise in the evaluation at an agent step."""
+        return generator_for(self.seed, f"evaluation-planner-{step}", execution.agent.device)
 
     def planner(self, execution: Execution, step: int, *, film: bool = False) -> Episodes:
         """Episodes with the planner, without exploration noise."""
-        purpose = self._begin(step, "planner")
-        generator = generator_for(self.seed, purpose, execution.agent.device)
-        actor = Actor(execution, self.envs.num_envs, generator)
-        return run_episodes(
-            self.envs,
-            lambda obs, running: actor.act_running(obs, running, step=step),
-            film=film,
-            each_step=self.each_step,
-        )
+        self._begin(step)
+        act = planned(execution, self.envs.num_envs, self.draws(execution, step), step)
+        return run_episodes(self.envs, act, film=film, each_step=self.each_step)
 
     def policy(self, agent: POMPCAgent, step: int) -> Episodes:
         """The same episodes with the bare policy's deterministic action."""
-        self._begin(step, "policy")
-        return run_episodes(
-            self.envs,
-            lambda obs, running: finite_action(agent.policy_action(agent.tensor(obs))),
-            each_step=self.each_step,
-        )
+        self._begin(step)
+        return run_episodes(self.envs, bare(agent), each_step=self.each_step)

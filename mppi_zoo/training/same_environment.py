@@ -6,13 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mppi_zoo.agent.actor import Actor, finite_action
 from mppi_zoo.agent.agent import POMPCAgent
 from mppi_zoo.agent.execution import Execution
-from mppi_zoo.core.rng import generator_for
 from mppi_zoo.envs import EpisodeVector
 from mppi_zoo.training.control_rate import ControlRate
-from mppi_zoo.training.evaluation import Act, Episodes, Evaluator, run_episodes
+from mppi_zoo.training.evaluation import Act, Episodes, Evaluator, bare, planned, run_episodes
 
 # Episodes have numbers, from which their seeds follow: those of evaluations lie beyond training's.
 FIRST, ROUNDS = 2**40, 2**12
@@ -44,20 +42,12 @@ class SameEnvironment(Evaluator):
 
     def planner(self, execution: Execution, step: int, *, film: bool = False) -> Episodes:
         """Episodes with the planner, without exploration noise; there is no film."""
-        purpose = f"evaluation-planner-{step}"
-        generator = generator_for(self.seed, purpose, execution.agent.device)
-
-        def begin() -> Act:
-            actor = Actor(execution, self.envs.num_envs, generator)
-            return lambda obs, running: actor.act_running(obs, running, step=step)
-
-        return self._rounds(begin, step)
+        draws = self.draws(execution, step)
+        return self._rounds(lambda: planned(execution, self.envs.num_envs, draws, step), step)
 
     def policy(self, agent: POMPCAgent, step: int) -> Episodes:
         """The same episodes with the bare policy's deterministic action."""
-        return self._rounds(
-            lambda: lambda obs, running: finite_action(agent.policy_action(agent.tensor(obs))), step
-        )
+        return self._rounds(lambda: bare(agent), step)
 
     def _rounds(self, begin: Callable[[], Act], step: int) -> Episodes:
         """As many rounds as it takes; the training's episodes keep their numbers."""

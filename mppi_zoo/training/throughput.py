@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 
 from mppi_zoo.agent.execution import Execution
+from mppi_zoo.compute import transfer
 from mppi_zoo.compute.cuda_graphs import WARM_UP
 from mppi_zoo.core.types import Batch, Gaussian
 
@@ -60,8 +61,7 @@ def _fastest(call: Callable[[], object], device: torch.device, repeats: int) -> 
     for _ in range(repeats):
         begun = time.perf_counter()
         call()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        transfer.wait_for(device)
         times.append(time.perf_counter() - begun)
     return min(times)
 

@@ -141,8 +141,9 @@ class Trainer:
 
     def _seeded(self) -> bool:
         """Whether the random steps are over, by their number or by the episodes that ended."""
-        step, ended = self.state.step, int((self.envs.episode - 1 + self.waiting).sum())
-        return step >= self.seed_steps or self.options.seeded_early(step, ended)
+        if (step := self.state.step) >= self.seed_steps:
+            return True
+        return self.options.seeded_early(step, int((self.envs.episode - 1 + self.waiting).sum()))
 
     def explore(self) -> None:
         """Take a random step in every environment; the last one makes the pretraining due."""
