@@ -52,6 +52,8 @@ def not_beside(setup: Setup, args: argparse.Namespace) -> str:
         return f"the agent computes on {setup.device}, which a copy of the process cannot use"
     if args.threads > 1:
         return f"it computes with {args.threads} threads, and a copy of the process has one"
+    if setup.experiment.callbacks:
+        return "callbacks are told of an evaluation before the training goes on"
     if args.eval_env == "same":
         return "with --eval-env same the training's own environment is busy"
     if not setup.experiment.training.checkpoint_minutes:

@@ -82,9 +82,11 @@ def joined(rounds: list[Episodes], count: int) -> Episodes:
     """The first ``count`` episodes of several rounds as if they had run side by side."""
     longest = max(len(one.rewards) for one in rounds)
 
-    def filled(values: np.ndarray, length: int) -> np.ndarray:
-        missing = np.zeros((length - len(values), *values.shape[1:]), values.dtype)
+    def filled(values: np.ndarray, length: int, by: float = 0.0) -> np.ndarray:
+        missing = np.full((length - len(values), *values.shape[1:]), by, values.dtype)
         return np.concatenate([values, missing])
+
+    told = [one.success for one in rounds if one.success is not None]
 
     return Episodes(
         np.concatenate([one.returns for one in rounds])[:count],
@@ -93,4 +95,7 @@ def joined(rounds: list[Episodes], count: int) -> Episodes:
         np.concatenate([filled(one.obs, longest + 1) for one in rounds], 1)[:, :count],
         np.concatenate([filled(one.rewards, longest) for one in rounds], 1)[:, :count],
         np.concatenate([one.terminated for one in rounds])[:count],
+        np.concatenate([filled(one, longest, np.nan) for one in told], 1)[:, :count]
+        if len(told) == len(rounds)
+        else None,
     )

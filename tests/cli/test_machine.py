@@ -136,5 +136,6 @@ def test_long_evaluations_run_beside_the_training(monkeypatch: pytest.MonkeyPatc
     assert beside(4.0, "--evaluate-beside") and not beside(6.0, "--no-evaluate-beside")
     assert not beside(6.0, "--threads", "2") and not beside(6.0, *NO_EVALUATION)
     assert not beside(6.0, "--param", "TrainingOptions.checkpoint_minutes=0")
+    assert not beside(6.0, "--param", "Experiment.callbacks=[@EarlyStopping()]")
     monkeypatch.setattr(threads, "usable_cores", lambda: 1)
     assert not beside(6.0) and beside(4.0, "--evaluate-beside")

@@ -91,14 +91,19 @@ def test_rounds_are_joined_as_if_side_by_side() -> None:
     def episodes(length: int, start: float) -> Episodes:
         obs = np.full((length + 1, 2, 3), start)
         rewards = np.full((length, 2), start)
-        lengths = np.full(2, length)
-        return Episodes(rewards.sum(0), lengths, [], obs, rewards, np.array([True, False]))
+        lengths, solved = np.full(2, length), np.zeros((length, 2))
+        solved[-1, 1] = 1.0
+        ends = np.array([True, False])
+        return Episodes(rewards.sum(0), lengths, [], obs, rewards, ends, solved)
 
     both = joined([episodes(4, 1.0), episodes(2, 5.0)], 3)
     assert both.returns.tolist() == [4, 4, 10] and both.lengths.tolist() == [4, 4, 2]
     assert both.obs.shape == (5, 3, 3) and both.rewards.shape == (4, 3)
     assert both.rewards[:, 2].tolist() == [5, 5, 0, 0] and both.obs[2, 2, 0] == 5
     assert both.terminated.tolist() == [True, False, True]
+    assert both.success_rate == both.success_at_end == pytest.approx(1 / 3)
+    without = [episodes(4, 1.0), episodes(2, 5.0)._replace(success=None)]
+    assert joined(without, 3).success_rate is None
 
 
 def test_one_environment_and_a_process_of_its_own_do_not_go_together(
