@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from gymnasium import spaces
+
+from mppi_zoo.envs.actions import ActionMap
 
 
 class ActionSpace:
@@ -37,6 +40,10 @@ class ActionSpace:
                 f"action bounds low={self.low.tolist()}, high={self.high.tolist()}: expected "
                 "finite numbers, low at most high"
             )
+        low, high = (
+            bound.astype(self.dtype).reshape(self.shape) for bound in (self.low, self.high)
+        )
+        self._map = ActionMap(spaces.Box(low, high, dtype=self.dtype.type))
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> ActionSpace:
@@ -58,9 +65,7 @@ class ActionSpace:
     def native(self, action: np.ndarray) -> np.ndarray:
         """Actions [..., A] in [-1, 1] in the environment's units, dtype and shape.
 
-        Computed in float64 and clipped there; the bounds are numbers of the dtype, so that rounding
-        to it cannot leave them.
+        As the environments of this package compute them, in float64 and clipped there; the bounds
+        are numbers of the dtype, so that rounding to it cannot leave them.
         """
-        unit = np.clip(action.astype(np.float64), -1.0, 1.0)
-        own = np.clip(self.low + 0.5 * (unit + 1.0) * (self.high - self.low), self.low, self.high)
-        return own.astype(self.dtype).reshape(*action.shape[:-1], *self.shape)
+        return self._map.inner(action.astype(np.float64))

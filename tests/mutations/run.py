@@ -286,9 +286,9 @@ MUTATIONS = [
     ),
     Mutation(
         "an action in the environment's units is rounded out of its bounds",
-        "deploy/actions.py",
-        "return own.astype(self.dtype)",
-        "return own.astype(np.float16).astype(self.dtype)",
+        "envs/actions.py",
+        "return inner.astype(self._dtype)",
+        "return inner.astype(np.float16).astype(self._dtype)",
         "tests/deploy/test_actions.py",
     ),
     Mutation(
