@@ -98,6 +98,6 @@ def smallest_work(agent: POMPCAgent, batch_size: int) -> int:
 
 def calls(options: TrainingOptions, num_envs: int, episode_length: int) -> float:
     """Plans and updates of a run, without evaluations: plans of several states gain little."""
-    planned = max(options.steps - options.seed_phase(episode_length), 0)
+    planned = max(options.steps - options.shortest_seed_phase(episode_length), 0)
     updates = options.steps * options.updates_per_step
     return planned / num_envs + updates

@@ -23,7 +23,7 @@ def check(
         ValueError: naming the sizes and the macros to change.
     """
     options, horizon, spec = experiment.training, planner.horizon, envs.spec
-    seed_steps = options.seed_phase(spec.episode_length)
+    seed_steps = options.shortest_seed_phase(spec.episode_length)
     if horizon > spec.episode_length:
         raise ValueError(
             f"MPPIPlanner.horizon = {horizon} is longer than an episode of {experiment.task} "

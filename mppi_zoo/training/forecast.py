@@ -33,8 +33,8 @@ class Forecast:
 
     @property
     def seed_steps(self) -> int:
-        """Random steps at first."""
-        return min(self.options.seed_phase(self.episode_length), self.options.steps)
+        """Random steps at first; with ``seed_episodes`` as if these ended early."""
+        return min(self.options.shortest_seed_phase(self.episode_length), self.options.steps)
 
     @property
     def step(self) -> float:

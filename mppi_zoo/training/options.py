@@ -61,6 +61,11 @@ class TrainingOptions:
         longest = max(LEAST_SEED_STEPS, 5 * episode_length)
         return longest if self.seed_steps is None else self.seed_steps
 
+    def shortest_seed_phase(self, episode_length: int) -> int:
+        """Its random steps if episodes end as early as ``seed_episodes`` reckons with."""
+        longest = self.seed_phase(episode_length)
+        return longest if self.seed_episodes is None else min(longest, LEAST_SEED_STEPS)
+
     def seeded_early(self, step: int, ended: int) -> bool:
         """Whether the random steps are over by ``seed_episodes``, when so many have ended."""
         least = step >= LEAST_SEED_STEPS

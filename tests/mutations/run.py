@@ -162,6 +162,14 @@ MUTATIONS = [
         "::test_a_seed_phase_by_episodes_earns_as_many_updates_as_it_took_steps",
     ),
     Mutation(
+        "a run is refused for a seed phase that ends early",
+        "training/options.py",
+        "return longest if self.seed_episodes is None else min(longest, LEAST_SEED_STEPS)",
+        "return longest",
+        "tests/training/test_options.py"
+        "::test_a_seed_phase_may_be_over_once_so_many_episodes_have_ended",
+    ),
+    Mutation(
         "the squashed entropy has no factor A",
         "networks/policy.py",
         "sample.action.shape[-1] * (sample.squash - sample.log_prob_base)",

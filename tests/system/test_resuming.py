@@ -54,6 +54,8 @@ EXACT_TASKS = {
         "48",
         "--param",
         "seed_steps=30",
+        "--param",
+        "Experiment.past_the_end=@AbsorbingRows()",
         "--async-envs",
     ),
     "dmc:cartpole-swingup": tuple("--steps 34 --param seed_steps=24".split()),

@@ -50,6 +50,9 @@ def test_a_seed_phase_may_be_over_once_so_many_episodes_have_ended() -> None:
     assert not TrainingOptions().seeded_early(4000, 400)
     options = TrainingOptions(seed_episodes=5)
     assert options.seed_phase(1000) == 5000  # at most
+    assert options.shortest_seed_phase(1000) == 1000
+    assert TrainingOptions().shortest_seed_phase(1000) == 5000
+    assert TrainingOptions(seed_steps=60, seed_episodes=5).shortest_seed_phase(1000) == 60
     states = [(999, 40), (1000, 4), (1000, 5), (1001, 5)]
     assert [options.seeded_early(*state) for state in states] == [False, False, True, True]
 
