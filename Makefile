@@ -149,6 +149,10 @@ soak: venv ## kill a short training again and again, and compare it with an undi
 soak-1 soak-4: soak-%: venv
 	$(ONE_THREAD) $(PY) tests/system/soak/soak.py --num-envs $* $(if $(filter 1,$*),--beside) $(SOAK_ARGS)
 
+.PHONY: matrix
+matrix: venv ## by hand: every member trains and resumes exactly on dm_control and Gymnasium
+	$(ONE_THREAD) $(PY) -m pytest -n $(WORKERS) --dist worksteal tests/system/matrix.py
+
 .PHONY: soakstudy
 soakstudy: STUDY_ARGS ?= --kills 12 --steps 40 --num-envs 4 --async-envs
 soakstudy: venv ## by hand: the same for a whole study, whose every process is killed
