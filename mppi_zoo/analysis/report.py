@@ -55,9 +55,19 @@ def parser() -> argparse.ArgumentParser:
 
 
 def build(
-    runs: Sequence[Path], out: Path, title: str = "", published_folder: Path = FOLDER
+    runs: Sequence[Path],
+    out: Path,
+    title: str = "",
+    published_folder: Path = FOLDER,
+    first: Sequence[html.Section] = (),
 ) -> Path:
     """Writes ``out/index.html``.
+
+    Args:
+        runs: run folders, or folders of run folders.
+        title: of the page; by default the tasks.
+        published_folder: with the published curves.
+        first: sections to show before all others.
 
     Returns:
         The file.
@@ -93,7 +103,9 @@ def build(
         f"{count(len(tasks), 'task')}; {count(len(found.skipped), 'folder')} skipped."
     )
     name = title or ", ".join(tasks if len(tasks) <= 3 else [*tasks[:3], "…"])
-    text = html.page(name, lead, [section for section in sections if section is not None])
+    text = html.page(
+        name, lead, [*first, *(section for section in sections if section is not None)]
+    )
     out.mkdir(parents=True, exist_ok=True)
     file = out / "index.html"
     # names may hold what UTF-8 cannot, from JSON or from the file system

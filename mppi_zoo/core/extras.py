@@ -30,6 +30,7 @@ EXTRAS = {
     "envpool": Extra("environments of EnvPool", ("envpool",)),
     "onnx": Extra("export to ONNX", ("onnx", "onnxruntime", "onnxscript")),
     "wandb": Extra("logging to Weights & Biases", ("wandb",)),
+    "sweep": Extra("a search", ("optuna",)),
     "hub": Extra("sharing runs", ("huggingface_hub", "safetensors")),
 }
 # Packages of an extra that only one of its uses needs; that use names them.

@@ -28,8 +28,12 @@ def _lock(folder: Path, patience: float) -> FileLock:
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[str]:
+def locked(folder: Path, what: str = "run") -> Iterator[str]:
     """Hold the lock of a run folder, which the system releases however the process ends.
+
+    Args:
+        folder: whose lock.
+        what: lies in the folder, for messages.
 
     Yields:
         A warning where the file system has no locks, else an empty string.
@@ -45,7 +49,7 @@ def locked(folder: Path) -> Iterator[str]:
         lock.acquire()
     except Timeout as error:
         raise ValueError(
-            f"the run folder {folder} is in use by {_read(owner)}: wait for it or stop it; two "
+            f"the {what} folder {folder} is in use by {_read(owner)}: wait for it or stop it; two "
             "processes would overwrite each other's files"
         ) from error
     except OSError as error:

@@ -69,6 +69,9 @@ def add_version(parser: argparse.ArgumentParser) -> None:
 
 def start(module: str, *extras: str) -> int:
     """Run ``main`` of a module whose imports need these extras; returns the exit code."""
+    if sys.argv[1:] == ["--version"]:  # which needs no extra
+        print(f"mppi_zoo {VERSION}")
+        return DONE
     try:
         for extra in extras:
             require(extra)

@@ -8,13 +8,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import yaml
+
 from mppi_zoo.analysis.published import FOLDER
 from mppi_zoo.core.options import number
 from mppi_zoo.core.ranges import Count, NonNegative, Positive, PositiveInt, Size, Threads
 from mppi_zoo.runs.outcome import add_debug, add_version
 from mppi_zoo.study.file import STUDY_FILE, find_study, read_study
 from mppi_zoo.study.foreign import refuse_foreign
-from mppi_zoo.study.grid import RunPlan, Study, numbered, split_values
+from mppi_zoo.study.gin_list import split_values
+from mppi_zoo.study.grid import Cell, RunPlan, Study, numbered, plan
+from mppi_zoo.study.space import Search, read_search, search_content
 
 TRUST = "import the modules that the study's folder names, whoever wrote it"
 
@@ -34,6 +38,16 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--tasks", metavar="A,B")
     what.add_argument("--seeds", help="a number n for 1 to n, or a list such as 3,5,8")
     what.add_argument("--grid", action="append", default=[], metavar="NAME=[VALUES]")
+    what.add_argument(
+        "--search",
+        action="append",
+        default=[],
+        metavar="NAME=RANGE",
+        help="values to search, such as KLObjective.lam={low: 0.01, high: 10, log: true}",
+    )
+    what.add_argument(
+        "--trials", type=number(Size), help="settings to try for each member and task"
+    )
     what.add_argument("--param", action="append", default=[], metavar="BINDING")
     what.add_argument("--steps", type=number(PositiveInt), help="agent steps of each run")
     what.add_argument("--threads", type=number(Threads), help="CPU threads of each run; default: 1")
@@ -167,6 +181,7 @@ def _described(args: argparse.Namespace) -> Study:
         gin=tuple(shared),
         seeds=_seeds(args.seeds or "1"),
         grid=dict(map(_grid, args.grid)),
+        search=_searched(None, args),
         params=tuple(args.param),
         steps=args.steps,
         arguments=tuple(args.argument),
@@ -190,6 +205,7 @@ def _changed(study: Study, args: argparse.Namespace) -> Study:
         params=(*study.params, *args.param),
         arguments=(*study.arguments, *args.argument),
         grid={**study.grid, **dict(map(_grid, args.grid))},
+        search=_searched(study.search, args),
     )
 
 
@@ -213,6 +229,41 @@ def _grid(text: str) -> tuple[str, tuple[str, ...]]:
     if not equals:
         raise ValueError(f"--grid {text}: expected NAME=[VALUES], such as KLObjective.lam=[0, 1]")
     return name.strip(), split_values(values)
+
+
+def _searched(search: Search | None, args: argparse.Namespace) -> Search | None:
+    """The search of a file, or none, with what the command line adds."""
+    content = {} if search is None else search_content(search)
+    if args.trials is not None:
+        content["trials"] = args.trials
+    for text in args.search:
+        name, equals, values = text.partition("=")
+        try:
+            if not equals:
+                raise ValueError("expected NAME=RANGE, such as KLObjective.lam={low: 0, high: 1}")
+            ranges = {**content.get("parameters", {}), name.strip(): yaml.safe_load(values)}
+        except (ValueError, yaml.YAMLError) as error:
+            raise ValueError(f"--search {text}: {error}") from error
+        content["parameters"] = ranges
+    try:
+        return read_search(content) if content else None
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"search: {error}") from error
+
+
+def forecast_search(study: Study, rows: Sequence[Cell]) -> tuple[str, list[RunPlan]]:
+    """What a search will run at most: a text, and runs to count steps by."""
+    assert study.search is not None
+    ranges = [f"    {name}: {domain}" for name, domain in study.search.parameters.items()]
+    lines, runs = [], []
+    for cell in rows:
+        first = {name: domain.ends[0] for name, domain in study.search.parameters.items()}
+        runs += [plan(study, cell, s, 0, first) for s in study.seeds] * study.search.trials
+        command = " ".join(runs[-1].arguments)
+        count = f"{study.search.trials} trials with {len(study.seeds)} seed(s)"
+        lines += [f"{cell.name}: {count} of", *ranges]
+        lines += [f"    python -m mppi_zoo.run {command}"]
+    return "\n".join(lines), runs
 
 
 def difference(before: str, now: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import time
 from collections.abc import Sequence
@@ -11,15 +12,19 @@ from pathlib import Path
 from rich.console import Console
 
 from mppi_zoo.analysis import report
+from mppi_zoo.core.extras import require
 from mppi_zoo.runs import reader
 from mppi_zoo.runs.atomic import write_text
+from mppi_zoo.runs.lock import locked
 from mppi_zoo.runs.outcome import DONE, SOME_FAILED, Attempt, conclude
 from mppi_zoo.study import command_line, launching
 from mppi_zoo.study.file import STUDY_FILE, find_study, read_study, study_text
 from mppi_zoo.study.foreign import refuse_foreign
-from mppi_zoo.study.grid import RunPlan, Study, expand
+from mppi_zoo.study.grid import Study, cells, expand
 from mppi_zoo.study.local import LocalLauncher
-from mppi_zoo.study.state import FINISHED, QUEUED, RUNNING, RunState, read_state
+from mppi_zoo.study.search import Searcher, asked, runs_of, summaries
+from mppi_zoo.study.search_section import search_section
+from mppi_zoo.study.state import OVER, QUEUED, RUNNING, RunState, read_state
 from mppi_zoo.study.table import Display, failures, table
 
 
@@ -38,21 +43,28 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace, attempt: Attempt) -> int:
     # the runs
     study, folder = command_line.study_and_folder(args)
-    runs = expand(study)
+    if study.search is not None:
+        require("sweep")
+    rows, runs = cells(study), expand(study)
     if args.dry_run:
         for run in runs:
             print(f"{run.name}\n    python -m mppi_zoo.run {' '.join(run.arguments)}")
+        if study.search is not None:
+            text, runs = command_line.forecast_search(study, rows)
+            print(text)
         print(command_line.forecast(runs, args.speed))
         return DONE
     reader.refuse_links(folder)
     launcher = launching.launcher(args, folder, study, runs)
-    _keep(study, folder, args.force)
-    attempt.begun, attempt.advice = True, lambda: "the same command goes on"
-    # on this machine, until all have ended
-    if isinstance(launcher, LocalLauncher):
-        with Display() as display:
-            states = launcher.run(display, args.minutes)
-        return _conclude(states, folder)
+    with contextlib.ExitStack() as stack:
+        if study.search is not None:
+            asked(study, folder)  # refuses a journal that cannot be used
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(folder, "search"))
+        _keep(study, folder, args.force)
+        attempt.begun, attempt.advice = True, lambda: "the same command goes on"
+        if isinstance(launcher, LocalLauncher):
+            return _here(launcher, study, folder, args.minutes)
     # on Slurm
     submitted = launcher.submit()
     print(
@@ -67,6 +79,16 @@ def _run(args: argparse.Namespace, attempt: Attempt) -> int:
             time.sleep(5)
             states = launcher.states()
         display(states)
+    return _conclude(states, folder)
+
+
+def _here(launcher: LocalLauncher, study: Study, folder: Path, minutes: float) -> int:
+    """Run the study on this machine, until all its runs have ended."""
+    search = None if study.search is None else Searcher(study, folder)
+    with Display() as display:
+        states = launcher.run(display, minutes, search)
+    if search is not None:
+        print("\n".join(summaries(search.search, search.asked)))
     return _conclude(states, folder)
 
 
@@ -93,7 +115,7 @@ def _conclude(states: list[RunState], folder: Path) -> int:
     text = failures(states)
     if text:
         print(text, file=sys.stderr)
-    if all(state.state == FINISHED for state in states):
+    if all(state.state in OVER for state in states):
         print(f"all {len(states)} runs are done; python -m mppi_zoo.study report {folder}")
         return DONE
     print("not all runs are done; the same command tries the others again", file=sys.stderr)
@@ -107,7 +129,8 @@ def _opened(folder: Path) -> tuple[Study, Path]:
     return read_study(path), path
 
 
-def _states(folder: Path, runs: Sequence[RunPlan]) -> list[RunState]:
+def _states(study: Study, folder: Path) -> list[RunState]:
+    runs = [*expand(study), *runs_of(study, asked(study, folder))]
     alive = launching.alive(folder)  # one function for all runs, so that Slurm is asked once
     return [read_state(folder, run, alive) for run in runs]
 
@@ -116,15 +139,16 @@ def _status(args: argparse.Namespace, attempt: Attempt) -> int:
     study, path = _opened(args.folder)
     if not args.trust:
         refuse_foreign(study, path, runs=False)
-    runs = expand(study)
-    states = _states(args.folder, runs)
+    states = _states(study, args.folder)
     if args.watch:
         with Display() as display:
             while any(state.state in (RUNNING, QUEUED) for state in states):
                 display(states)
                 time.sleep(5)
-                states = _states(args.folder, runs)
+                states = _states(study, args.folder)
     Console().print(table(states))
+    if study.search is not None:
+        print("\n".join(summaries(study.search, asked(study, args.folder))))
     text = failures(states)
     if text:
         print(text)
@@ -133,7 +157,8 @@ def _status(args: argparse.Namespace, attempt: Attempt) -> int:
 
 def _report(args: argparse.Namespace, attempt: Attempt) -> int:
     study, _ = _opened(args.folder)
-    runs = expand(study, parsed=False)
+    found = asked(study, args.folder, parsed=False)
+    runs = [*expand(study, parsed=False), *runs_of(study, found)]
     places = [Path("runs") / run.name for run in runs]
     folders = [
         args.folder / place for place in places if reader.inside(args.folder, place).is_dir()
@@ -142,5 +167,6 @@ def _report(args: argparse.Namespace, attempt: Attempt) -> int:
         raise ValueError(f"no run of {args.folder} has begun")
     out = args.out or reader.inside(args.folder, "report")
     title = study.title or args.folder.resolve().name
-    print(report.build(folders, out, title, args.published))
+    sections = [] if study.search is None else [search_section(study.search, found)]
+    print(report.build(folders, out, title, args.published, sections))
     return DONE

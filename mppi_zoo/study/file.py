@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import yaml
 from mppi_zoo.config.paths import shipped_folder
 from mppi_zoo.runs import reader
 from mppi_zoo.study.grid import Study, numbered
+from mppi_zoo.study.space import read_search, search_content
 
 STUDY_FILE = "study.yaml"
 
@@ -82,8 +83,9 @@ def read_study(path: Path) -> Study:
 
 def study_text(study: Study) -> str:
     """The study as YAML, from which :func:`read_study` gives an equal study."""
-    content = asdict(study)
+    content = {entry.name: getattr(study, entry.name) for entry in fields(study)}
     content["grid"] = {name: list(values) for name, values in study.grid.items()}
+    content["search"] = None if study.search is None else search_content(study.search)
     for name, value in content.items():
         if isinstance(value, tuple):
             content[name] = list(value)
@@ -99,6 +101,11 @@ def _value(name: str, value: Any) -> Any:
         if not isinstance(value, Mapping):
             raise ValueError(f"grid = {value!r}: expected parameters and lists of values")
         return {key: tuple(map(gin_text, _listed(values))) for key, values in value.items()}
+    if name == "search":
+        try:
+            return None if value is None else read_search(value)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"search: {error}") from error
     return value if name in ("steps", "threads", "title") else tuple(_listed(value))
 
 

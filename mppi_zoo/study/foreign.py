@@ -26,8 +26,10 @@ def refuse_foreign(study: Study, path: Path, *, runs: bool) -> None:
     # here, since it imports torch, which a study's jobs need not wait for
     from mppi_zoo.config import trust
 
+    searched = {} if study.search is None else study.search.parameters
+    values = [*study.grid.items(), *((name, domain.ends) for name, domain in searched.items())]
     points = itertools.chain.from_iterable(
-        [f"{name}={value}" for value in values] for name, values in study.grid.items()
+        [f"{name}={value}" for value in texts] for name, texts in values
     )
     modules = [
         *imports(study.arguments),

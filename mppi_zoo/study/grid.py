@@ -9,9 +9,11 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from mppi_zoo.core.ranges import PositiveInt, Seed, Threads
 from mppi_zoo.core.registration import checked
+from mppi_zoo.study.space import Search
 
 MOST_RUNS = 100_000
 
@@ -33,6 +35,8 @@ class Study:
         threads: CPU threads of one run. Part of the study, since the last digits of results depend
             on it.
         title: title of the report.
+        search: parameters whose values are searched, each member, task and point of the grid for
+            itself; None: none.
     """
 
     members: tuple[str, ...]
@@ -45,6 +49,7 @@ class Study:
     arguments: tuple[str, ...] = ()
     threads: Threads = 1
     title: str = ""
+    search: Search | None = None
 
     def __post_init__(self) -> None:
         for name in ("members", "tasks", "seeds"):
@@ -60,8 +65,10 @@ class Study:
             option = argument.split("=")[0]
             if option in TAKEN:
                 raise ValueError(f"arguments: {argument}: {TAKEN[option]}")
+        searched = () if self.search is None else self.search.parameters
+        _refuse_repetition("grid and search", [*self.grid, *searched])
         sizes = (self.members, self.tasks, self.seeds, *self.grid.values())
-        runs = math.prod(map(len, sizes))
+        runs = math.prod(map(len, sizes)) * (1 if self.search is None else self.search.trials)
         if runs > MOST_RUNS:
             raise ValueError(f"the study has {runs:,} runs, expected at most {MOST_RUNS:,}")
 
@@ -104,17 +111,51 @@ class RunPlan:
     params: tuple[str, ...]
 
 
+class Cell(NamedTuple):
+    """A member with a point of the grid on a task: what has one run a seed, or one search.
+
+    Attributes:
+        name: unique in the study.
+        member: its gin file.
+        task: name of the environment.
+        point: parameter -> value, as gin text.
+        steps: agent steps of its runs.
+    """
+
+    name: str
+    member: str
+    task: str
+    point: Mapping[str, str]
+    steps: int
+
+
 def expand(study: Study, parsed: bool = True) -> list[RunPlan]:
     """The runs, all of the first seed, then all of the second, and so on.
 
-    So a study that is stopped early has all its members and tasks, with fewer seeds.
+    So a study that is stopped early has all its members and tasks, with fewer seeds. The runs of a
+    search are in :mod:`mppi_zoo.study.trials`: which ones there are depends on their scores.
+
+    Args:
+        parsed: as of :func:`cells`.
+
+    Raises:
+        FileNotFoundError, ValueError: as :func:`cells`.
+    """
+    rows = cells(study, parsed)
+    runs = [plan(study, cell, seed) for seed in study.seeds for cell in rows]
+    return [] if study.search is not None else runs
+
+
+def cells(study: Study, parsed: bool = True) -> list[Cell]:
+    """Members x tasks x grid, task by task.
 
     Args:
         parsed: read the gin files, which checks them and may import modules. Else ``steps`` of the
             runs are 0 unless the study sets them.
 
     Raises:
-        FileNotFoundError, ValueError: a file, part, parameter or macro does not exist.
+        FileNotFoundError, ValueError: a file, part, parameter or macro does not exist, or two runs
+            would have one name.
     """
     # here, since it imports torch, which a study's jobs and its status need not wait for
     from mppi_zoo.cli.arguments import Refusing, parser
@@ -135,23 +176,37 @@ def expand(study: Study, parsed: bool = True) -> list[RunPlan]:
         steps[member, number] = (
             _steps(study, member, point, options.imports or []) if parsed else study.steps or 0
         )
-    runs = []
-    order = itertools.product(study.seeds, study.tasks, study.members, enumerate(points))
-    for seed, task, member, (number, point) in order:
+    found = []
+    for task, member, (number, point) in itertools.product(
+        study.tasks, study.members, enumerate(points)
+    ):
         settings = [f"{short[parameter]}={_slug(value)}" for parameter, value in point.items()]
-        name = "_".join([_slug(member.removesuffix(".gin")), *settings, _slug(task), f"s{seed}"])
-        files, params = (member, *study.gin), (*study.params, *_bindings(point))
-        arguments = [
-            *(word for file in files for word in ("--gin", file)),
-            *(word for binding in params for word in ("--param", binding)),
-            *("--task", task, "--seed", str(seed)),
-            *(("--steps", str(study.steps)) if study.steps is not None else ()),
-            *study.arguments,
-        ]
-        runs.append(RunPlan(name, tuple(arguments), steps[member, number], files, params))
-    names = [run.name for run in runs]
-    _refuse_repetition("runs", names)
-    return runs
+        name = "_".join([_slug(member.removesuffix(".gin")), *settings, _slug(task)])
+        found.append(Cell(name, member, task, point, steps[member, number]))
+    _refuse_repetition("runs", [cell.name for cell in found])
+    return found
+
+
+def plan(
+    study: Study, cell: Cell, seed: int, number: int | None = None, values: Mapping[str, str] = {}
+) -> RunPlan:
+    """A run of a cell.
+
+    Args:
+        number: of the trial, for a search.
+        values: parameter -> value of the trial, as gin text.
+    """
+    files = (cell.member, *study.gin)
+    params = (*study.params, *_bindings({**cell.point, **values}))
+    arguments = [
+        *(word for file in files for word in ("--gin", file)),
+        *(word for binding in params for word in ("--param", binding)),
+        *("--task", cell.task, "--seed", str(seed)),
+        *(("--steps", str(study.steps)) if study.steps is not None else ()),
+        *study.arguments,
+    ]
+    trial = "" if number is None else f"_t{number}"
+    return RunPlan(f"{cell.name}{trial}_s{seed}", tuple(arguments), cell.steps, files, params)
 
 
 def _check_tasks(tasks: Sequence[str]) -> None:
@@ -175,50 +230,33 @@ def numbered(count: int) -> tuple[int, ...]:
     return tuple(range(1, count + 1))
 
 
-def split_values(text: str) -> tuple[str, ...]:
-    """The values of a gin list such as ``[0, 0.1, @Infinite(), (1, 2)]``, each as gin text.
+def _steps(study: Study, member: str, point: Mapping[str, str], imports: Sequence[str]) -> int:
+    """Agent steps of a run at this point of the grid; parses its configuration, which checks it.
+
+    Of a search all ends of the parameters' ranges are checked, one parameter at a time.
 
     Raises:
-        ValueError: it is not a list in brackets.
+        ValueError: also, a search would never see a score.
     """
-    text = text.strip()
-    if not (text.startswith("[") and text.endswith("]")):
-        raise ValueError(f"expected a list of values in brackets such as [0, 0.1], not {text!r}")
-    values, depth, quote, value = [], 0, "", ""
-    for character in text[1:-1]:
-        if quote:
-            quote = "" if character == quote else quote
-        elif character in "'\"":
-            quote = character
-        elif character in "([{":
-            depth += 1
-        elif character in ")]}":
-            depth -= 1
-        if character == "," and depth == 0 and not quote:
-            values.append(value.strip())
-            value = ""
-        else:
-            value += character
-    if depth or quote:
-        raise ValueError(f"unbalanced brackets or quotes in {text!r}")
-    if value.strip():
-        values.append(value.strip())
-    if "" in values:
-        raise ValueError(f"an empty value in {text!r}")
-    return tuple(values)
-
-
-def _steps(study: Study, member: str, point: Mapping[str, str], imports: Sequence[str]) -> int:
-    """Agent steps of a run at this point of the grid; parses its configuration, which checks it."""
     # here, since it imports torch, which a study's jobs and its status need not wait for
     from mppi_zoo.config import gin_config as config
 
-    bindings = [*study.params, *_bindings(point)]
-    files = (member, *study.gin)
-    config.check_macros(bindings, files)
-    if study.steps is not None:
-        bindings.append(config.set_macro("steps", study.steps))
-    return config.parse(files, bindings, imports).training.steps
+    def training(values: Mapping[str, str]) -> config.TrainingOptions:
+        bindings, files = [*study.params, *_bindings({**point, **values})], (member, *study.gin)
+        config.check_macros(bindings, files)
+        if study.steps is not None:
+            bindings.append(config.set_macro("steps", study.steps))
+        return config.parse(files, bindings, imports).training
+
+    searched = {} if study.search is None else study.search.parameters
+    first = {name: domain.ends[0] for name, domain in searched.items()}
+    for name, domain in searched.items():
+        for end in domain.ends[1:]:
+            training({**first, name: end})
+    options = training(first)
+    if searched and not options.eval_every:
+        raise ValueError("search: eval_every = 0 switches off evaluations, which give its scores")
+    return options.steps
 
 
 def _bindings(point: Mapping[str, str]) -> list[str]:

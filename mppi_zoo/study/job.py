@@ -149,6 +149,8 @@ class Job:
                 env=self._environment(number),
                 start_new_session=True,  # so that a terminal's Ctrl-C reaches the launcher only
             )
+        if self._stopping:  # asked while the process was being made
+            self._processes[run.name].send_signal(signal.SIGTERM)
 
     def _environment(self, number: int) -> dict[str, str]:
         environment = {**os.environ, **dict.fromkeys(THREADS, str(self.threads))}

@@ -12,6 +12,7 @@ from typing import Any
 from mppi_zoo.runs import reader
 
 SUBMITTED, STARTED, ENDED = "submitted", "started", "ended"
+PRUNED = "pruned"  # a search has given the run up
 OF_AN_END = {"code": int, "steps": int, "again": bool}  # what such an event has too
 
 
@@ -52,7 +53,7 @@ def read(study: Path, run: str) -> list[dict[str, Any]]:
 
 def _check(event: dict[str, Any], where: str) -> None:
     kind = event.get("event")
-    if kind not in (SUBMITTED, STARTED, ENDED):
+    if kind not in (SUBMITTED, STARTED, ENDED, PRUNED):
         raise ValueError(f"{where} has event = {str(kind)[:40]!r}: restore or delete the file")
     needed = {"job": str, **(OF_AN_END if kind == ENDED else {})}
     for name, wanted in needed.items():

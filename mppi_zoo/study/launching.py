@@ -37,6 +37,12 @@ def launcher(
     if args.retries < 0:
         raise ValueError(f"--retries {args.retries}: expected 0 or more")
     if args.slurm:
+        if study.search is not None:
+            raise ValueError(
+                "--slurm: a search asks for trials and prunes them while it runs, so it stays with "
+                "its runs: start it without --slurm within one allocation (sbatch or salloc), with "
+                "--parallel runs at a time; or list the values under grid"
+            )
         parameters = {
             parameter: value
             for option, parameter in SLURM.items()

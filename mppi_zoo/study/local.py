@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -12,10 +13,13 @@ from typing import NamedTuple
 
 import submitit
 
+from mppi_zoo.compute.threads import usable_cores
 from mppi_zoo.runs.signals import Interrupted, StopSignals
+from mppi_zoo.study import journal
 from mppi_zoo.study.grid import RunPlan
 from mppi_zoo.study.job import STOPPED, Job, is_alive, local_job
-from mppi_zoo.study.state import FAILED, FINISHED, RUNNING, RunState, read_state
+from mppi_zoo.study.search import Searcher
+from mppi_zoo.study.state import FAILED, OVER, RUNNING, RunState, read_state
 
 POLL = 0.5  # s
 YEAR = 365 * 24 * 60  # minutes
@@ -46,16 +50,10 @@ def rooms(parallel: int | None, gpus: Sequence[str], runs_per_gpu: int) -> list[
         if value is not None and value < 1:
             raise ValueError(f"{name} {value}: expected at least 1")
     if not gpus:
-        return [Room()] * (parallel or _cores())
+        return [Room()] * (parallel or usable_cores())
     # the GPUs in turn, so that few runs are spread over all GPUs
     dealt = [Room(gpu) for _ in range(runs_per_gpu) for gpu in gpus]
     return dealt if parallel is None else [dealt[i % len(dealt)] for i in range(parallel)]
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):  # the cores that a container or a scheduler allows
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class LocalLauncher:
@@ -97,7 +95,12 @@ class LocalLauncher:
         """The states of all runs, in order."""
         return [read_state(self.study, run, self.alive) for run in self.runs]
 
-    def run(self, show: Callable[[list[RunState]], None], minutes: float = 0.0) -> list[RunState]:
+    def run(
+        self,
+        show: Callable[[list[RunState]], None],
+        minutes: float = 0.0,
+        search: Searcher | None = None,
+    ) -> list[RunState]:
         """Start the unfinished runs and wait for them.
 
         If another launcher has started a run, wait for it; start it again if it ends unfinished.
@@ -105,29 +108,45 @@ class LocalLauncher:
         Args:
             show: called with all states about twice a second.
             minutes: time after which all runs are stopped, with a checkpoint; 0: never.
+            search: says which further runs to begin and which to stop.
 
         Returns:
             The states at the end.
+
+        Raises:
+            Interrupted: by a signal or the limit; all runs are stopped.
+            ValueError: as the search; all runs are stopped.
         """
         begun = time.monotonic()
-        states = self.states()
-        waiting = deque(state.run for state in states if state.state != FINISHED)
+        self.runs += [] if search is None else search.runs
+        waiting = deque(state.run for state in self.states() if state.state not in OVER)
         free = list(self.places)
         with StopSignals() as stop:
             try:
-                while waiting or self._active:
+                while True:
                     stop.check()
                     if minutes and time.monotonic() - begun > 60 * minutes:
                         raise Interrupted(f"the study's limit of {minutes:g} minutes")
                     self._collect(waiting, free)
+                    if search is not None:
+                        self._steer(search, waiting, len(free) - len(waiting))
+                    if not (waiting or self._active):
+                        break
                     self._fill(waiting, free)
                     show(self.states())
                     time.sleep(POLL)
-            except Interrupted:
+            except (Interrupted, ValueError):
                 self._stop_all()
                 show(self.states())
                 raise
         return self.states()
+
+    def _steer(self, search: Searcher, waiting: deque[RunPlan], idle: int) -> None:
+        steps = search(self.states(), idle)
+        for name in steps.stop:
+            self._stop(name)
+        self.runs += steps.begin
+        waiting += steps.begin
 
     def _fill(self, waiting: deque[RunPlan], free: list[Room]) -> None:
         for _ in range(len(waiting)):
@@ -137,7 +156,7 @@ class LocalLauncher:
             state = read_state(self.study, run, self.alive).state
             if state == RUNNING:  # of another launcher, or of one that was killed
                 waiting.append(run)
-            elif state != FINISHED:
+            elif state not in OVER:
                 self._start(run, free.pop(0))
 
     def _start(self, run: RunPlan, place: Room) -> None:
@@ -159,6 +178,15 @@ class LocalLauncher:
             free.append(place)
             if read_state(self.study, run, self.alive).code == STOPPED:  # its segment is over
                 waiting.append(run)
+
+    def _stop(self, name: str) -> None:
+        """Ask the job of one run to stop it, also if another launcher has started the job."""
+        begun = [e["job"] for e in journal.read(self.study, name) if e["event"] == journal.STARTED]
+        if name in self._active:  # its process may not have noted that it started
+            begun.append(local_job(self._active[name][0].job_id))
+        if begun and self.alive(begun[-1]):
+            with contextlib.suppress(ProcessLookupError):  # it has just ended
+                os.kill(int(begun[-1].rpartition(":")[2]), signal.SIGTERM)
 
     def _stop_all(self) -> None:
         for job, _ in self._active.values():

@@ -15,8 +15,10 @@ from mppi_zoo.study.job import DONE, STOPPED
 
 WAITING, QUEUED, RUNNING = "waiting", "queued", "running"
 INTERRUPTED, PAUSED, FAILED, FINISHED = "interrupted", "stopped", "failed", "done"
-STATES = (RUNNING, QUEUED, WAITING, PAUSED, INTERRUPTED, FAILED, FINISHED)
+PRUNED = "pruned"  # given up by a search
+STATES = (RUNNING, QUEUED, WAITING, PAUSED, INTERRUPTED, FAILED, PRUNED, FINISHED)
 TO_START = (WAITING, PAUSED, INTERRUPTED, FAILED)
+OVER = (PRUNED, FINISHED)
 
 
 class RunState(NamedTuple):
@@ -55,8 +57,10 @@ def read_state(study: Path, run: RunPlan, alive: Callable[[str], bool]) -> RunSt
     """
     events = journal.read(study, run.name)
     folder = study / "runs" / run.name
-    last = _latest(events)
-    state = _state(last, folder, run, alive)
+    own = [event for event in events if event["event"] != journal.PRUNED]
+    state = _state(_latest(own), folder, run, alive)
+    if len(own) < len(events) and state not in (RUNNING, FINISHED):
+        state = PRUNED
     step, speed, evaluated = _progress(study, Path("runs") / run.name)
     ended = next((event for event in reversed(events) if event["event"] == journal.ENDED), {})
     tail = ended.get("tail")

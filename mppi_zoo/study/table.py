@@ -14,7 +14,9 @@ from mppi_zoo.study.state import (
     FAILED,
     FINISHED,
     INTERRUPTED,
+    OVER,
     PAUSED,
+    PRUNED,
     QUEUED,
     RUNNING,
     STATES,
@@ -29,18 +31,19 @@ COLOURS = {
     PAUSED: "yellow",
     INTERRUPTED: "yellow",
     FAILED: "bold red",
+    PRUNED: "magenta",
     FINISHED: "green",
 }
 REFRESH = 2.0  # s
 
 
 def summary(states: Sequence[RunState]) -> str:
-    """A line such as "2 running, 3 waiting, 7 done; 64 % of all steps"."""
+    """A line such as "2 running, 3 waiting, 7 done; 64 % of their steps"."""
     counts = Counter(state.state for state in states)
     parts = [f"{counts[name]} {name}" for name in STATES if counts[name]]
     done = sum(s.run.steps if s.state == FINISHED else min(s.step, s.run.steps) for s in states)
-    total = sum(state.run.steps for state in states)
-    return f"{', '.join(parts)}; {100 * done // max(total, 1)} % of all steps"
+    total = sum(s.step if s.state == PRUNED else s.run.steps for s in states)
+    return f"{', '.join(parts)}; {100 * done // max(total, 1)} % of their steps"
 
 
 def table(states: Sequence[RunState]) -> Table:
@@ -116,7 +119,7 @@ class Display:
         self._before = now
 
     def _lines(self, changed: Sequence[RunState], states: Sequence[RunState]) -> None:
-        news = [s for s in changed if self._before or s.state not in (WAITING, FINISHED)]
+        news = [s for s in changed if self._before or s.state not in (WAITING, *OVER)]
         for state in news:
             steps = f" at step {state.step:,}" if state.step and state.state != FINISHED else ""
             value = "" if state.eval_return is None else f", return {state.eval_return:.1f}"

@@ -57,12 +57,15 @@ def test_links_lead_somewhere(path: str) -> None:
 
 def test_the_table_of_studies_is_true() -> None:
     from mppi_zoo.study import expand, find_study, read_study
+    from mppi_zoo.study.command_line import forecast_search
+    from mppi_zoo.study.grid import cells
 
     text = (ROOT / "docs/studies.md").read_text()
     rows = re.findall(r"^\| `(\w+)` \|.*\| (\d+) \| ([\d.,]+) \| (\w+)( h)? \|$", text, re.M)
     assert {name for name, *_ in rows} == {path.stem for path in ROOT.glob("studies/*.yaml")}
     for name, runs, millions, hours, _ in rows:
-        found = expand(read_study(find_study(name)))
+        study = read_study(find_study(name))
+        found = forecast_search(study, cells(study))[1] if study.search else expand(study)
         steps = sum(run.steps for run in found)
         assert (runs, millions) == (str(len(found)), f"{steps / 1e6:,.2f}"), name
         assert hours in ("GPU", f"{steps / 16 / 3600:.0f}"), name

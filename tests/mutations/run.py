@@ -1203,6 +1203,22 @@ MUTATIONS = [
         "tests/study/test_grid.py::test_a_run_for_each_member_task_value_and_seed",
     ),
     Mutation(
+        "a search prunes by other seeds' curves",
+        "study/search.py",
+        "self._curve(names[n]) for n in begun",
+        "self._curve(name) for name in names",
+        "tests/study/test_search.py::test_a_trial_below_the_median_is_given_up_with_all_its_runs",
+        needs="optuna",
+    ),
+    Mutation(
+        "a search draws a setting twice",
+        "study/trials.py",
+        "if values not in tried:",
+        "if values:",
+        "tests/study/test_search.py::test_a_killed_search_asks_for_nothing_twice",
+        needs="optuna",
+    ),
+    Mutation(
         "a run of a lengthened study counts as finished",
         "study/state.py",
         'there and last["steps"] >= run.steps',

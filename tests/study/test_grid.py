@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from mppi_zoo.config.paths import shipped_folder
 from mppi_zoo.study import Study, expand, read_study
-from mppi_zoo.study.grid import short_names, split_values
+from mppi_zoo.study.gin_list import split_values
+from mppi_zoo.study.grid import cells, short_names
 
 TASK = "toy:point"
 
@@ -129,5 +130,7 @@ SHIPPED = sorted(shipped_folder("studies").glob("*.yaml"))
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_shipped_studies_expand(path) -> None:
-    runs = expand(read_study(path))
-    assert runs and all(run.steps > 0 for run in runs)
+    study = read_study(path)
+    assert all(run.steps > 0 for run in expand(study))
+    found = cells(study)
+    assert found and all(cell.steps > 0 for cell in found)

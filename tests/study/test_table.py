@@ -29,7 +29,7 @@ def test_failures_show_code_and_log(tmp_path) -> None:
 
 def test_the_summary_counts_finished_runs_whole() -> None:
     states = [RunState(RUN, "done", step=98), RunState(RUN, "running", step=20)]
-    assert summary(states) == "1 running, 1 done; 60 % of all steps"
+    assert summary(states) == "1 running, 1 done; 60 % of their steps"
 
 
 def test_a_log_gets_a_line_for_each_change() -> None:
