@@ -20,6 +20,7 @@ SCALE ?= gin/scale/laptop.gin
 ARGS ?=
 
 RUNS ?= baselines/results/laptop
+AGENTS ?=
 
 WORKERS ?= auto
 PYTEST_ARGS ?=
@@ -64,7 +65,7 @@ help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
 	@echo "Variables: TASK STEPS SEED OUT GIN SCALE ARGS (run, smoke), SMOKE_STEPS (smoke),"
 	@echo "           PYTHON TORCH CONSTRAINTS (venv), WORKERS PYTEST_ARGS (test), BENCH (bench),"
-	@echo "           RUNS (report)"
+	@echo "           RUNS (report), AGENTS (agents)"
 
 .PHONY: venv
 venv: $(STAMP) ## create .venv and install the package with its development tools
@@ -106,6 +107,12 @@ analysis: report notebooks ## report on the committed results, and all notebooks
 .PHONY: report
 report: venv ## report on RUNS (the committed results) in report/index.html
 	$(PY) -m mppi_zoo.report $(RUNS) --out report
+
+.PHONY: agents
+agents: VERSION = $(shell $(PY) -c 'from mppi_zoo.core.version import VERSION; print(VERSION)')
+agents: venv ## pack the agents of AGENTS (finished run folders) into dist/mppi_zoo-agents-VERSION.tar.gz
+	@if [ -z "$(AGENTS)" ]; then echo 'name finished run folders: make agents AGENTS="runs/a runs/b"' >&2; exit 2; fi
+	$(PY) -m mppi_zoo.share bundle $(AGENTS) --out dist/mppi_zoo-agents-$(VERSION).tar.gz
 
 .PHONY: notebooks
 notebooks: venv ## execute the notebooks in place

@@ -79,25 +79,36 @@ def load_agent(path: Path, agent: POMPCAgent, best: bool = False) -> int:
             parameters that are not finite.
     """
     file, content = read_agent_file(path, best)
+    return fill_agent(agent, content, str(file))
+
+
+def fill_agent(agent: POMPCAgent, content: Any, source: str) -> int:
+    """As :func:`load_agent`, with the content of a file.
+
+    Args:
+        source: name of the file, for messages.
+    """
     model = model_dict(content)
     if model is not None:
         load_official(model, agent)
-        refuse_bad_parameters(agent.parts, str(file))
+        refuse_bad_parameters(agent.parts, source)
         return 0
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise ValueError(f"{file} is neither a checkpoint of mppi_zoo nor one of TD-MPC2's program")
+        raise ValueError(
+            f"{source} is neither a checkpoint of mppi_zoo nor one of TD-MPC2's program"
+        )
     version = content.get("version")
     if not isinstance(version, int) or version > VERSION:
         raise ValueError(
-            f"{file} has format version {version}; this mppi_zoo reads up to {VERSION}: update the "
-            "package"
+            f"{source} has format version {version}; this mppi_zoo reads up to {VERSION}: update "
+            "the package"
         )
     try:
         agent.load_state_dict(content["agent"])
         step = int(content["step"])
     except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise ValueError(
-            f"{file} does not fit the configured agent ({error}); use the config.gin of its run"
+            f"{source} does not fit the configured agent ({error}); use the config.gin of its run"
         ) from error
-    refuse_bad_parameters(agent.parts, str(file))
+    refuse_bad_parameters(agent.parts, source)
     return step

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from mppi_zoo.analysis.configuration import parse_settings
 from mppi_zoo.analysis.learning_curve import MOST_STEPS, numbers, read_metrics
 from mppi_zoo.runs import folder as run_folder
 from mppi_zoo.runs import reader
+from mppi_zoo.runs.alarms import Alarm, Measured, alarms
 from mppi_zoo.runs.metrics import TIMING_COLUMNS
 
 SUITES = {"dmc": "dmcontrol", "gym": "gym", "toy": "toy", "hb": "humanoidbench", "ep": "envpool"}
@@ -79,6 +81,12 @@ class Run:
         if not number or number > MOST_STEPS:
             raise ValueError(f"EnvOptions.action_repeat = {own[:40]}: expected an integer above 0")
         return number
+
+    @cached_property
+    def alarms(self) -> list[Alarm]:
+        """What the metrics tell of trouble; see :mod:`mppi_zoo.runs.alarms`."""
+        rows = self.metrics[["step", "split", "metric", "value"]]
+        return alarms(Measured(*row) for row in rows.itertuples(index=False, name=None))
 
     @property
     def reached(self) -> int:

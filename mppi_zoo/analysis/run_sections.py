@@ -15,7 +15,7 @@ from mppi_zoo.analysis import aggregate, figures, names
 from mppi_zoo.analysis.configuration import differences, identity
 from mppi_zoo.analysis.html import Section
 from mppi_zoo.analysis.runs import Runs
-from mppi_zoo.analysis.sections import alarms_of, common_unit, number
+from mppi_zoo.analysis.sections import common_unit, number
 from mppi_zoo.analysis.speed import speeds
 from mppi_zoo.runs import reader
 
@@ -153,7 +153,7 @@ def alarms_section(found: Runs) -> Section | None:
     """What the runs' metrics tell of trouble, the last finding of each kind; None: nothing."""
     section, items = Section("Alarms"), []
     for run in found.runs:
-        by_kind = {alarm.name: alarm for alarm in alarms_of(run)}
+        by_kind = {alarm.name: alarm for alarm in run.alarms}
         items += [f"{run.folder.name}, step {a.step:,}: {a.text}" for a in by_kind.values()]
     if not items:
         return None

@@ -14,7 +14,6 @@ from mppi_zoo.analysis.published import SOURCES, without_copies
 from mppi_zoo.analysis.run import Run
 from mppi_zoo.analysis.runs import Runs
 from mppi_zoo.analysis.schema import SERIES, WHERE, MixedError
-from mppi_zoo.runs.alarms import Alarm, Measured, alarms
 
 LAPTOP = {"enc_dim": "128", "mlp_dim": "128", "latent_dim": "64", "samples": "128"}
 
@@ -50,7 +49,7 @@ def runs_section(found: Runs) -> Section:
     section, rows = Section("Runs"), []
     for run in found.runs:
         record = run.record
-        kinds = dict.fromkeys(alarm.name for alarm in alarms_of(run))
+        kinds = dict.fromkeys(alarm.name for alarm in run.alarms)
         rows.append(
             {
                 "run": run.folder.name,
@@ -74,12 +73,6 @@ def runs_section(found: Runs) -> Section:
         section.subtitle("Skipped")
         section.items([f"{folder.name}: {reason}" for folder, reason in found.skipped.items()])
     return section
-
-
-def alarms_of(run: Run) -> list[Alarm]:
-    """What the run's metrics tell of trouble; see :mod:`mppi_zoo.runs.alarms`."""
-    rows = run.metrics[["step", "split", "metric", "value"]].itertuples(index=False, name=None)
-    return alarms(Measured(*row) for row in rows)
 
 
 def _last(run: Run, split: str) -> float:

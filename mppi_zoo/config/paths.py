@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mppi_zoo.config.suggestions import did_you_mean, nearest
+from mppi_zoo.core.nearest import did_you_mean, nearest
 
 PACKAGE = Path(__file__).resolve().parents[1]
 

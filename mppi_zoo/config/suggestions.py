@@ -5,23 +5,10 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
-from collections.abc import Iterable
 
 from gin import config as gin_config
 
-
-def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> list[str]:
-    """The known names most like this one: those that begin with it first, at most three."""
-    names = sorted(known)
-    begin = [other for other in names if name and other.startswith(name)]
-    like = difflib.get_close_matches(name, names, 3, cutoff)
-    return list(dict.fromkeys([*begin, *like]))[:3]
-
-
-def did_you_mean(names: Iterable[str]) -> str:
-    """The question as a sentence with a space before it; empty if there are no names."""
-    listed = ", ".join(names)
-    return f" Did you mean {listed}?" if listed else ""
+from mppi_zoo.core.nearest import did_you_mean, nearest
 
 
 def registered_parts() -> list[str]:

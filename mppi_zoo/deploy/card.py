@@ -40,8 +40,9 @@ def card(
         f"An agent of mppi_zoo: member `{member}`, task `{task}`, seed {record.get('seed')}, after "
         f"{step:,} agent steps.{_returns(folder, step)}\n\n{shown}"
         "## Use\n\n```bash\npip install 'mppi_zoo[hub]'\npython -m mppi_zoo.share pull REPO --out "
-        "agent\n```\n\n```python\nimport mppi_zoo\n\ncontroller = mppi_zoo.load('agent')\naction = "
-        "controller.act(obs)\n```\n\n"
+        "agent  # from the hub; a folder with these files needs no such step\n```\n\n```python\n"
+        "import mppi_zoo\n\ncontroller = mppi_zoo.load('agent')\naction = controller.act(obs)\n"
+        "```\n\n"
         f"## Versions\n\n{versions or 'unknown'}\n\n## Configuration\n\n```\n{settings}\n```\n"
     )
     return str(ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}"))

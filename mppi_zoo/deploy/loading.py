@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from mppi_zoo.agent.agent import POMPCAgent
-from mppi_zoo.agent.checkpoint import load_agent
+from mppi_zoo.agent.checkpoint import fill_agent, load_agent
 from mppi_zoo.compute.threads import by_rule, work
 from mppi_zoo.config import gin_config as config
 from mppi_zoo.config import trust
@@ -16,6 +16,7 @@ from mppi_zoo.core.types import EnvSpec
 from mppi_zoo.deploy.actions import ActionSpace
 from mppi_zoo.deploy.controller import Controller
 from mppi_zoo.deploy.fallback import Fallback, named
+from mppi_zoo.deploy.sharing import WEIGHTS, is_shared, read_shared
 from mppi_zoo.runs import folder as run_folder
 
 
@@ -37,8 +38,10 @@ def load(
     """The agent of a run folder, ready to act; no environment is needed.
 
     Args:
-        folder: a run folder, as ``python -m mppi_zoo.run`` writes it.
-        best: take the agent with the best evaluation; if False, the last one.
+        folder: a run folder, as ``python -m mppi_zoo.run`` writes it, or a shared agent's, as
+            ``python -m mppi_zoo.share`` does.
+        best: take the agent with the best evaluation; if False, the last one. A shared agent's
+            folder has one.
         device: device to compute on.
         threads: CPU threads; None chooses them by the networks' sizes and the cores, or takes
             ``OMP_NUM_THREADS`` (docs/speed.md, "Threads").
@@ -59,9 +62,12 @@ def load(
     chosen = named(fallback) if isinstance(fallback, str) else fallback
     folder = Path(folder)
     record = run_folder.read(folder)
-    experiment = _experiment(folder, record, imports)
+    experiment = experiment_of(folder, record, imports)
     agent = experiment.agent(EnvSpec(**record["spec"]), device=device)
-    load_agent(folder, agent, best)
+    if is_shared(folder):
+        fill_agent(agent, read_shared(folder), str(folder / WEIGHTS))
+    else:
+        load_agent(folder, agent, best)
     controller = Controller(
         experiment.execution(agent),
         ActionSpace.from_json(record["action_bounds"]),
@@ -74,8 +80,13 @@ def load(
     return controller
 
 
-def _experiment(folder: Path, record: dict[str, Any], imports: bool) -> config.Experiment:
-    """The folder's configuration, parsed; modules are imported where that is allowed."""
+def experiment_of(folder: Path, record: dict[str, Any], imports: bool = False) -> config.Experiment:
+    """The folder's configuration, parsed; modules are imported where that is allowed.
+
+    Args:
+        record: the folder's ``run.json``.
+        imports: as of :func:`load`.
+    """
     modules = trust.modules_of_record(record)
     if not imports:
         trust.refuse_modules(modules, str(folder / run_folder.RUN_FILE))

@@ -1,7 +1,8 @@
 """A trained agent that travels: weights without code, its configuration, and a card about it.
 
-``push`` writes the files below to a repository of the Hugging Face Hub, or to a local folder;
-``pull`` makes a run folder of them that :func:`mppi_zoo.load`, the export and ``--init-from`` take.
+``push`` writes the files below to a repository of the Hugging Face Hub, or to a local folder, which
+:func:`mppi_zoo.load` takes as it is; ``pull`` makes a run folder of them, for the export and
+``--init-from`` too.
 Nothing of what is pulled is executed; modules that its configuration names are imported only as
 those of any run folder.
 """
@@ -16,7 +17,7 @@ from typing import Any
 
 import torch
 
-from mppi_zoo.agent.checkpoint import BEST, LAST, read_agent_file
+from mppi_zoo.agent.checkpoint import BEST, FORMAT, LAST, VERSION, read_agent_file
 from mppi_zoo.core.extras import require
 from mppi_zoo.deploy.card import card
 from mppi_zoo.runs import folder as run_folder
@@ -104,8 +105,9 @@ def _write(folder: Path, out: Path, best: bool, license: str) -> None:
     record = run_folder.read(folder)
     _, content = read_agent_file(folder, best)
     tensors: dict[str, torch.Tensor] = {}
-    about = {"agent": json.dumps(_encoded(content["agent"], tensors)), "step": str(content["step"])}
-    save_file(tensors, out / WEIGHTS, metadata=about)
+    about = {"step": content["step"], "state": _encoded(content["agent"], tensors)}
+    # one entry, since the order of several would change from file to file
+    save_file(tensors, out / WEIGHTS, metadata={"agent": json.dumps(about)})
     for name in COPIED:
         if reader.exists(folder, name):
             (out / name).write_bytes(reader.read_bytes(folder, name, reader.CSV_LIMIT))
@@ -113,20 +115,41 @@ def _write(folder: Path, out: Path, best: bool, license: str) -> None:
     write_text(out / CARD, text)
 
 
-def _read(source: Path, repo: str, out: Path) -> Path:
+def is_shared(folder: Path) -> bool:
+    """Whether a folder is what :func:`push` writes, and no run folder."""
+    return reader.exists(folder, WEIGHTS) and not reader.exists(folder, LAST)
+
+
+def read_shared(source: Path, name: str = "") -> dict[str, Any]:
+    """The content of an agent's file, from a folder that :func:`push` wrote.
+
+    Args:
+        source: the folder.
+        name: of it, for messages; by default its path.
+
+    Raises:
+        ImportError: safetensors is missing.
+        FileNotFoundError, ValueError: the folder holds no agent, or a damaged one.
+    """
+    require("hub", "a shared agent", "safetensors")
     from safetensors import SafetensorError, safe_open
 
+    name = name or str(source)
     path = reader.inside(source, WEIGHTS)
     if not path.is_file():
-        raise FileNotFoundError(f"{repo} holds no agent: it has no {WEIGHTS}")
+        raise FileNotFoundError(f"{name} holds no agent: it has no {WEIGHTS}")
     try:
         with safe_open(path, framework="pt") as file:
-            about = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        agent, step = _decoded(json.loads(about["agent"]), tensors), int(about["step"])
+            about = json.loads((file.metadata() or {})["agent"])
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        agent, step = _decoded(about["state"], tensors), int(about["step"])
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
-        raise ValueError(f"{repo}: {WEIGHTS} is damaged or of another program: {error}") from error
-    content = {"format": "mppi_zoo.agent", "version": 1, "sealed": True, "step": step}
+        raise ValueError(f"{name}: {WEIGHTS} is damaged or of another program: {error}") from error
+    return {"format": FORMAT, "version": VERSION, "sealed": True, "step": step, "agent": agent}
+
+
+def _read(source: Path, repo: str, out: Path) -> Path:
+    content = read_shared(source, repo)
     texts = {
         name: reader.read_bytes(source, name, reader.CSV_LIMIT)
         for name in (*COPIED, CARD)
@@ -139,7 +162,7 @@ def _read(source: Path, repo: str, out: Path) -> Path:
     for name, data in texts.items():
         (out / name).write_bytes(data)
     for file in (LAST, BEST):
-        tensor_file.write(out / file, {**content, "agent": agent})
+        tensor_file.write(out / file, content)
     return out
 
 

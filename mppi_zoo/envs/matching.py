@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
+
+from mppi_zoo.core.nearest import nearest
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> ValueError:
@@ -18,9 +19,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> ValueError:
     if len(names) <= 8:
         hint = f"expected one of {', '.join(names)}"
     else:
-        # Compared without case, as a wrong capital is the most frequent mistake.
-        folded = {n.lower(): n for n in names}
-        near = [folded[n] for n in difflib.get_close_matches(name.lower(), folded, 5, 0.4)]
-        nearest = f"nearest of the {len(names)}: {', '.join(near)}"
-        hint = nearest if near else f"{len(names)} exist, such as {', '.join(names[:5])}"
+        near = nearest(name, names, cutoff=0.4, most=5)
+        told = f"nearest of the {len(names)}: {', '.join(near)}"
+        hint = told if near else f"{len(names)} exist, such as {', '.join(names[:5])}"
     return ValueError(f"unknown {kind} {name!r}; {hint}")

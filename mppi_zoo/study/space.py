@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-from mppi_zoo.config.suggestions import did_you_mean, nearest
+from mppi_zoo.core.nearest import did_you_mean, nearest
 from mppi_zoo.core.ranges import Count, Seed, Size
 from mppi_zoo.core.registration import checked
 

@@ -1203,6 +1203,14 @@ MUTATIONS = [
         "tests/study/test_grid.py::test_a_run_for_each_member_task_value_and_seed",
     ),
     Mutation(
+        "an unfinished run's agent is packed for a release",
+        "deploy/bundle.py",
+        "if last < steps:",
+        "if last > steps:",
+        "tests/deploy/test_bundle.py::test_what_is_no_finished_run_is_refused",
+        needs="huggingface_hub",
+    ),
+    Mutation(
         "a search prunes by other seeds' curves",
         "study/search.py",
         "self._curve(names[n]) for n in begun",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mppi_zoo.config.gin_config import parse
-from mppi_zoo.config.suggestions import did_you_mean, nearest
+from mppi_zoo.core.nearest import did_you_mean, nearest
 
 NAMES = ("tdmpc2_equiv", "tdmpc2_icem", "tdmpbc", "base")
 
