@@ -35,12 +35,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def toy_run(tmp_path_factory: pytest.TempPathFactory) -> ToyRuns:
+def of_all_workers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of this session that its workers share."""
+    base = tmp_path_factory.getbasetemp()  # of this worker, within the session's where it is one
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session")
+def toy_run(of_all_workers: Path) -> ToyRuns:
     """Short undisturbed runs, by the member's name; trained once for all tests and workers."""
     from support.short_runs import ToyRuns  # here: it imports the whole package
 
-    base = tmp_path_factory.getbasetemp()  # of this worker, within the session's where it is one
-    return ToyRuns((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "toy_runs")
+    return ToyRuns(of_all_workers / "toy_runs")
 
 
 @pytest.fixture(scope="session")

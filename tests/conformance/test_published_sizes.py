@@ -56,7 +56,7 @@ def test_plan_and_update_at_the_published_size(member: str) -> None:
     else:
         assert isinstance(planner, GradientPlanner) and planner.sequences == 5
     generator = torch.Generator().manual_seed(0)
-    batch = random_batch(SPEC, batch=256, dtype=torch.float32)
+    batch = random_batch(SPEC, batch=8, dtype=torch.float32)  # the published sizes are networks'
     figures = update(agent, batch, agent.draw_update_noise(batch, generator))
     assert all(torch.isfinite(figure) for figure in figures.values())
     result = agent.act(batch.obs[0, :1], agent.draw_plan_noise(1, generator))

@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from support.agents import build_execution
+from support.short_runs import made_once
 
 from mppi_zoo.agent.execution import Execution
 from mppi_zoo.cli import main as run
@@ -125,14 +126,16 @@ OBSERVATIONS = arrays(np.float32, (4, 5), elements=NUMBERS)
 
 
 @pytest.fixture(scope="module")
-def held(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Execution]:
-    """Programs of all kinds that hold the last action, and their agent."""
-    folder = tmp_path_factory.mktemp("exported")
+def held(of_all_workers: Path) -> tuple[Path, Execution]:
+    """Programs of all kinds that hold the last action, and their agent; exported once for all."""
     execution = build_execution("tdmpc2_equiv", EnvSpec(5, 2, 100), *SMALL, dtype=torch.float32)
     with torch.no_grad():  # constant rewards and values would make all candidates alike
         for net in (execution.agent.world_model.reward_net, execution.agent.critic.online):
             list(net.parameters())[-2].normal_(0.0, 0.02)
-    export.save(execution, ACTIONS, folder, fallback="hold", onnx=True)
+    options: dict[str, Any] = {"fallback": "hold", "onnx": True}
+    folder = made_once(
+        of_all_workers / "held", lambda out: export.save(execution, ACTIONS, out, **options)
+    )
     return folder, execution
 
 

@@ -19,7 +19,7 @@ from mppi_zoo.networks.world_model import WorldModel
 SPEC = EnvSpec(5, 2, 100, episodic=True)
 ENSEMBLE = "WorldModel.dynamics=@ensemble_dynamics"
 TERMS = ("consistency", "reward", "value", "termination")  # in ModelLoss's order
-FEW = settings(max_examples=max(4, settings().max_examples // 5))
+FEW = settings(max_examples=max(4, settings().max_examples // 10))
 seeds = st.integers(0, 10_000)
 
 

@@ -173,6 +173,18 @@ def _plan_noise(golden: Golden, prefix: str, batch: int, action_dim: int) -> MPP
     )
 
 
+def check_action(golden: Golden, execution: Execution, case: str) -> None:
+    """A plan as a run makes it: nobody watches its iterations, so it may be compiled."""
+    agent, prefix = execution.agent, f"{case}."
+    obs, action_dim = golden[prefix + "in.obs"], agent.spec.action_dim
+    noise = _plan_noise(golden, prefix, obs.shape[0], action_dim)
+    warm = golden[prefix + "in.prev_mean"].reshape(agent.planner.horizon, -1, action_dim)
+    warm_start = warm if "warm" in case else None
+    result = execution.act(obs, noise, warm_start=warm_start, greedy="train" not in case)
+    golden.same(result.action, prefix + "action")
+    golden.same(result.mean, prefix + "prev_mean_after")
+
+
 def check_plan(golden: Golden, execution: Execution, case: str) -> None:
     agent, prefix = execution.agent, f"{case}."
     planner: Any = agent.planner

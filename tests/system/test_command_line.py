@@ -11,7 +11,17 @@ import pandas as pd
 import pytest
 import torch
 from support.agents import MEMBERS
-from support.short_runs import PHASES, SHALLOW, SHORT, SMALL, TOY, ToyRuns, train
+from support.short_runs import (
+    PHASES,
+    SHALLOW,
+    SHORT,
+    SMALL,
+    TOY,
+    ToyRuns,
+    train,
+    without_measuring,
+    without_waiting,
+)
 
 import mppi_zoo
 from mppi_zoo.cli import main as run
@@ -37,25 +47,29 @@ def test_every_member_trains_on_the_toy(toy_run: ToyRuns, member: str) -> None:
     assert {"model_loss", "policy_loss", "episode_return"} <= set(losses["metric"])
 
 
-# About 24 random steps, then as many updates of pretraining, then 8 steps with an update each.
-NO_EVALUATION = ("--param", "seed_steps=24", "--param", "eval_every=0", *SHALLOW)
+# About 16 random steps, then as many updates of pretraining, then 4 steps with an update each.
+NO_EVALUATION = ("--param", "seed_steps=16", "--param", "eval_every=0", *SHALLOW)
 TASKS = {
-    "dmc:walker-walk": ("--steps", "32"),
-    "gym:Pendulum-v1": ("--steps", "32"),
-    "gym:Hopper-v5": ("--num-envs", "3", "--steps", "48"),
+    "dmc:walker-walk": ("--steps", "20"),
+    "gym:Pendulum-v1": ("--steps", "20"),
+    "gym:Hopper-v5": ("--num-envs", "3", "--steps", "24"),
 }
 
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("member", MEMBERS)
-def test_every_member_trains_on_dmc_and_gym(tmp_path: Path, member: str, task: str) -> None:
+def test_every_member_trains_on_dmc_and_gym(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, member: str, task: str
+) -> None:
+    without_waiting(monkeypatch)
+    without_measuring(monkeypatch)
     folder = train(tmp_path / "run", member, task, *TASKS[task], *NO_EVALUATION)
     table = rows(folder, "train")
     assert np.isfinite(table["value"]).all() and "policy_loss" in set(table["metric"])
 
 
 def test_the_widest_dmc_task(tmp_path: Path) -> None:
-    options = ("--steps", "28", *NO_EVALUATION)
+    options = ("--steps", "19", *NO_EVALUATION)
     folder = train(tmp_path / "run", "pompc_adaptive_fkl", "dmc:dog-run", *options)
     spec = run_folder.read(folder)["spec"]
     assert (spec["obs_dim"], spec["action_dim"], spec["episode_length"]) == (223, 38, 500)

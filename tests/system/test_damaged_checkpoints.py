@@ -16,6 +16,7 @@ from support.short_runs import (
     command,
     cut,
     resume,
+    without_measuring,
     without_waiting,
 )
 from system.soak.compare import differences
@@ -32,6 +33,7 @@ OFTEN = [*SMALL[:-1], "TrainingOptions.checkpoint_minutes=0.03"]
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     without_waiting(monkeypatch)
+    without_measuring(monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +42,7 @@ def crashed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("crashed") / "run"
     with pytest.MonkeyPatch.context() as monkeypatch:
         without_waiting(monkeypatch)
+        without_measuring(monkeypatch)
         cut(monkeypatch, command(out, MEMBER, TASK, *OFTEN))
     return out
 

@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 from support import faulty_env
-from support.short_runs import SMALL, TOY, ToyRuns, at_call, command, resume, without_waiting
+from support.short_runs import (
+    SMALL,
+    TOY,
+    ToyRuns,
+    at_call,
+    command,
+    resume,
+    without_measuring,
+    without_waiting,
+)
 from system.soak.compare import differences
 
 from mppi_zoo.cli import main as run
@@ -22,6 +31,7 @@ MEMBER, FAULTY = "pompc_adaptive_fkl", "support.faulty_env:Faulty"
 @pytest.fixture(autouse=True)
 def no_fault_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     without_waiting(monkeypatch)
+    without_measuring(monkeypatch)
     faulty_env.set_fault("")
 
 

@@ -20,6 +20,7 @@ from support.short_runs import (
     cut_and_resume,
     resume,
     train,
+    without_measuring,
     without_waiting,
 )
 from system.soak.compare import differences
@@ -31,6 +32,7 @@ from mppi_zoo.runs.checkpoint_store import CheckpointStore
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     without_waiting(monkeypatch)
+    without_measuring(monkeypatch)
 
 
 # explore: within the seed phase; pretrain; learn: after the step, before its update; evaluate
