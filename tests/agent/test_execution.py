@@ -62,6 +62,7 @@ def test_compiled_equals_eager() -> None:
     assert compiled.agent.policy_loss is eager.agent.policy_loss
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("traced")
 def test_compiled_plans_are_the_goldens(goldens: Path) -> None:
     golden = Golden(goldens, "tdmpc2_plan", "f64")
@@ -72,6 +73,7 @@ def test_compiled_plans_are_the_goldens(goldens: Path) -> None:
     assert graphs() == before + 2  # of the proposals and of an iteration
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("traced")
 def test_compiled_updates_are_the_goldens(goldens: Path) -> None:
     golden = Golden(goldens, "bmpc_update", "f32")
