@@ -4,8 +4,9 @@
 
 A study is what to compare (:class:`mppi_zoo.study.grid.Study`); where it runs is not part of it.
 Its folder holds ``study.yaml``, the run folders in ``runs/``, their output in ``logs/``, what
-happened to each in ``journal/``, and the launcher's own files in ``jobs/``. The topmost room: it
-may import all others, and no other imports it. Start with ``grid.py``.
+happened to each in ``journal/``, what a search asked and was told in ``search.log``, and the
+launcher's own files in ``jobs/``. The topmost room: it may import all others, and no other imports
+it. Start with ``grid.py``.
 
 The names below are imported when first used, since they need the extra ``train``.
 """

@@ -88,9 +88,9 @@ def test_a_score_is_the_mean_over_seeds_of_the_last_evaluations(tmp_path) -> Non
 def test_a_trial_below_the_median_is_given_up_with_all_its_runs(tmp_path) -> None:
     folder = tmp_path / "study"
     launcher = Launcher(a_study(), folder)
-    for level in (10.0, 20.0, 30.0):  # the median at each step is 20
-        for run in launcher.step(idle=1).begin:
-            wrote(folder, run, [level, level, level])
+    for level in (10.0, 20.0, 30.0):  # of seed 1, whose median at each step is 20
+        for run, value in zip(launcher.step(idle=1).begin, (level, level + 100), strict=True):
+            wrote(folder, run, [value, value, value])
         launcher.step()
     good, bad, tie = (launcher.step(idle=2).begin for _ in range(3))
     # seed 2 has not begun anywhere: pruning compares the first seeds alone
@@ -146,6 +146,11 @@ def test_another_search_in_the_folder_is_refused(tmp_path) -> None:
     for other in ({"horizon": Range(2, 3)}, {LAM: Choice(("1", "2"))}):
         with pytest.raises(ValueError, match="trials of KLObjective.lam, and the study searches"):
             Launcher(a_study(2, parameters=other), folder)
+    damaged = tmp_path / "damaged"
+    damaged.mkdir()
+    (damaged / FILE).write_text('{"op_code": 99}\n')
+    with pytest.raises(ValueError, match="search.log is no journal that Optuna can read"):
+        Launcher(a_study(), damaged)
     wider = Launcher(a_study(8, parameters={LAM: Range(0.001, 20.0)}), folder)
     assert len(wider.step(idle=100).begin) > 0
 
