@@ -73,10 +73,11 @@ class SoftValue:
     known (a stored plan that is missing), D counts as 0.
 
     Args:
-        weight: (lambda, objective) -> kappa, 0-d; :func:`scaled_weight` or :func:`plain_weight`.
+        weight: (lambda, objective) -> kappa, 0-d; :func:`plain_weight`, or :func:`scaled_weight`, which
+            let no member learn so far (docs/choosing_settings.md).
     """
 
-    def __init__(self, weight: CostWeight = scaled_weight):
+    def __init__(self, weight: CostWeight = plain_weight):
         self.weight = weight
 
     def check(self, prior: Prior, objective: KLObjective, target_steps: int) -> None:
