@@ -73,8 +73,8 @@ class SoftValue:
     known (a stored plan that is missing), D counts as 0.
 
     Args:
-        weight: (lambda, objective) -> kappa, 0-d; :func:`plain_weight`, or :func:`scaled_weight`, which
-            let no member learn so far (docs/choosing_settings.md).
+        weight: (lambda, objective) -> kappa, 0-d; :func:`plain_weight`, or :func:`scaled_weight`,
+            with which no member has learned so far (docs/choosing_settings.md).
     """
 
     def __init__(self, weight: CostWeight = plain_weight):
