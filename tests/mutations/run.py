@@ -949,6 +949,13 @@ MUTATIONS = [
     ),
     # --- compiled
     Mutation(
+        "a compiled plan's iterations are not compiled",
+        "planning/mppi.py",
+        "self._iterate = compiled(self.iterate, device)",
+        "self._iterate = self.iterate",
+        "tests/agent/test_execution.py::test_compiled_plans_are_the_goldens",
+    ),
+    Mutation(
         "compiled code runs another agent's layers",
         "compute/compilation.py",
         "isolate_recompiles=True",
