@@ -131,7 +131,7 @@ def parser(
         "--evaluate-beside",
         action=argparse.BooleanOptionalAction,
         help="evaluate on a copy of this process while the training goes on, with the same "
-        "results; default: on Linux where a core is free and an evaluation takes some seconds "
+        "results; default: on Linux while a core is idle, if an evaluation takes some seconds "
         "(docs/speed.md)",
     )
     p.add_argument("--no-video", action="store_true", default=None, help="film no evaluation")

@@ -6,11 +6,13 @@ The numbers that a run gives depend on the first two, which are therefore rules 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from dataclasses import replace
 
 from mppi_zoo.agent.agent import POMPCAgent
 from mppi_zoo.cli.setup import Setup
 from mppi_zoo.compute import compiling, threads
+from mppi_zoo.compute.idle import core_is_idle
 from mppi_zoo.runs import beside
 from mppi_zoo.training.forecast import Forecast
 from mppi_zoo.training.options import TrainingOptions
@@ -85,6 +87,17 @@ def evaluates_beside(setup: Setup, args: argparse.Namespace, forecast: Forecast)
         return False
     pays = forecast.evaluation >= WORTH_A_COPY and threads.usable_cores() > 1
     return args.evaluate_beside or pays
+
+
+def when_beside(args: argparse.Namespace, forecast: Forecast) -> Callable[[], bool] | None:
+    """Asked before an evaluation: whether it runs beside the training; None where none does.
+
+    With a core that is busy otherwise, the training would wait for the evaluation's copy longer
+    than an evaluation in line takes.
+    """
+    if not forecast.beside:
+        return None
+    return (lambda: True) if args.evaluate_beside else core_is_idle
 
 
 def smallest_work(agent: POMPCAgent, batch_size: int) -> int:

@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import sys
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -79,7 +79,7 @@ def train(
         forecast = machine.forecast(speed, setup, args)
         run.progress.message(forecast.text(run.progress.step))
         run.progress.expect(forecast.left)
-        trainer = _trainer(run, setup, args.seed, replay, forecast.beside)
+        trainer = _trainer(run, setup, args.seed, replay, machine.when_beside(args, forecast))
         checkpointer = Checkpointer(run.store, trainer, run.logger, options.checkpoint_minutes)
         if record is not None:
             _restore(run, checkpointer)
@@ -154,7 +154,9 @@ def _note_failed_compiling(run: OpenRun, setup: Setup, args: argparse.Namespace)
         run_folder.amend(run.folder, options=resume.options(args, str(setup.device)))
 
 
-def _trainer(run: OpenRun, setup: Setup, seed: int, replay: Replay, beside: bool) -> Trainer:
+def _trainer(
+    run: OpenRun, setup: Setup, seed: int, replay: Replay, beside: Callable[[], bool] | None
+) -> Trainer:
     return Trainer(
         setup.execution,
         setup.envs,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -90,8 +91,9 @@ class Evaluations(NoEvaluations):
         progress: what the user sees.
         folder: of the run, for agents and videos.
         film: whether the last one is filmed.
-        beside: whether evaluations run on a copy of this process while the training goes on; all
-            but the last, which has nothing to run beside. Numbers and files are the same.
+        beside: asked before each evaluation but the last, which has nothing to run beside: whether
+            it runs on a copy of this process while the training goes on. Numbers and files are
+            the same. None: never.
         callbacks: told of each.
     """
 
@@ -103,7 +105,7 @@ class Evaluations(NoEvaluations):
         progress: Progress,
         folder: Path,
         film: bool = False,
-        beside: bool = False,
+        beside: Callable[[], bool] | None = None,
         callbacks: Callbacks = NO_CALLBACKS,
     ):
         self.evaluator, self.last, self.logger = evaluator, last, logger
@@ -111,13 +113,18 @@ class Evaluations(NoEvaluations):
         self.diagnostics = Diagnostics(evaluator.seed)
         self.record = EvaluationRecord(folder, logger, progress)
         self.wanted, self.between_episodes = True, evaluator.between_episodes
+        self._asked: tuple[int, bool] | None = None  # the agent step that was asked for, the answer
 
     def may_begin(self, step: int, waiting: np.ndarray) -> bool:
         return not self.between_episodes or step >= self.last or bool(waiting.all())
 
     def starts_beside(self, state: TrainerState) -> bool:
         due = state.evaluation_due and not state.pretraining_left and self.under_way is None
-        return due and self.beside and state.step < self.last
+        if not due or self.beside is None or state.step >= self.last:
+            return False
+        if self._asked is None or self._asked[0] != state.step:  # one answer for an evaluation
+            self._asked = state.step, self.beside()
+        return self._asked[1]
 
     def evaluate(self, execution: Execution, replay: Replay, state: TrainerState) -> None:
         if self.starts_beside(state):

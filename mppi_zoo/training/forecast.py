@@ -71,7 +71,11 @@ class Forecast:
         if step < self.seed_steps:
             parts.append(f"{duration(self.pretraining)} of pretraining")
         if count:
-            where = " (all but the last beside the training)" if self.beside else ""
+            where = (
+                " (all but the last beside the training, while a core is idle)"
+                if self.beside
+                else ""
+            )
             parts.append(f"{count} evaluations of {duration(self.evaluation)}{where}")
         line = (
             f"measured: plan {1e3 * self.speed.plan:.0f} ms, update "

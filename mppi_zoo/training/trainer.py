@@ -51,7 +51,7 @@ class Trainer:
         progress: what the user sees.
         folder: of the run, for agents, videos and the batches of bad updates.
         film: whether the last evaluation is filmed.
-        beside: whether evaluations run beside the training (:mod:`mppi_zoo.training.evaluations`).
+        beside: whether an evaluation runs beside training (:mod:`mppi_zoo.training.evaluations`).
         callbacks: called after steps, episodes and evaluations; with any, nothing runs beside.
     """
 
@@ -68,7 +68,7 @@ class Trainer:
         progress: Progress,
         folder: Path,
         film: bool = False,
-        beside: bool = False,
+        beside: Callable[[], bool] | None = None,
         callbacks: Sequence[Callback] = (),
     ):
         self.execution, self.envs = execution, envs
@@ -82,7 +82,7 @@ class Trainer:
         self.actor = Actor(execution, envs.num_envs, self.generators.acting)
         self.callbacks = Callbacks(callbacks)
         self.health = HealthCheck(agent, folder)
-        beside = beside and not callbacks
+        beside = None if callbacks else beside
         with_evaluator = (options.steps, logger, progress, folder, film, beside, self.callbacks)
         self.evaluations = evaluations_by(evaluator, *with_evaluator)
         self.stopwatch = Stopwatch()

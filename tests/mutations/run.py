@@ -1326,6 +1326,20 @@ MUTATIONS = [
         f"{BESIDE}::test_numbers_files_and_state_are_the_same",
     ),
     Mutation(
+        "an evaluation runs beside a training whose other core is busy",
+        "training/evaluations.py",
+        "self._asked = state.step, self.beside()",
+        "self._asked = state.step, True",
+        f"{BESIDE}::test_with_a_busy_core_an_evaluation_runs_in_line",
+    ),
+    Mutation(
+        "a core that waits for the disk is busy",
+        "compute/idle.py",
+        "int(c[_IDLE]) + int(c[_WAITING])",
+        "int(c[_IDLE])",
+        "tests/compute/test_idle.py::test_two_cores",
+    ),
+    Mutation(
         "a stop keeps a checkpoint that has forgotten the evaluation under way",
         "training/checkpointing.py",
         "if self.path is not None and self.trainer.evaluations.abandoned:",

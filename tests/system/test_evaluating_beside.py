@@ -8,6 +8,7 @@ import pytest
 from support.short_runs import EVERY_UNIT, SHALLOW, TOY, Crash, command, resume, without_waiting
 from system.soak.compare import differences
 
+from mppi_zoo.cli import machine
 from mppi_zoo.cli import main as run
 from mppi_zoo.runs.beside import impossible
 from mppi_zoo.runs.signals import Interrupted
@@ -56,6 +57,26 @@ def test_numbers_files_and_state_are_the_same(
     held_up(monkeypatch)
     assert run.main(arguments(tmp_path / "run", "--evaluate-beside")) == 0
     assert begun == [68]  # the others ran elsewhere
+    assert differences(in_line, tmp_path / "run") == []
+
+
+def test_with_a_busy_core_an_evaluation_runs_in_line(
+    tmp_path: Path, in_line: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = iter([True, False, True, False, False])  # whether a core is idle; the last needs none
+    monkeypatch.setattr(machine, "core_is_idle", lambda: next(looks))
+    monkeypatch.setattr(machine, "evaluates_beside", lambda setup, args, forecast: True)
+    here: list[int] = []
+    original = Evaluations._examine
+
+    def examined(self: Evaluations, execution, replay, state):
+        here.append(state.step)
+        return original(self, execution, replay, state)
+
+    monkeypatch.setattr(Evaluations, "_examine", examined)
+    held_up(monkeypatch)
+    assert run.main(arguments(tmp_path / "run")) == 0
+    assert here == [24, 48, 60, 68]
     assert differences(in_line, tmp_path / "run") == []
 
 

@@ -63,4 +63,5 @@ def test_evaluations_beside_the_training_cost_no_time_but_the_last() -> None:
     found, in_line = replace(forecast(), beside=True), forecast()
     assert in_line.left(0) - found.left(0) == pytest.approx(5 * found.evaluation)
     assert found.left(15_000) == 0
-    assert "6 evaluations of 59 seconds (all but the last beside the training)" in found.text()
+    beside = "(all but the last beside the training, while a core is idle)"
+    assert f"6 evaluations of 59 seconds {beside}" in found.text()
