@@ -132,3 +132,10 @@ def test_a_test_in_a_rooms_folder_has_the_name_of_its_module() -> None:
             if test.stem.removeprefix("test_") not in names:
                 found.append(f"{room}/{test.name}")
     assert sorted(set(found) - OF_SEVERAL_MODULES) == []
+
+
+def test_every_seeded_fault_still_fits() -> None:
+    from mutations.run import MUTATIONS, does_not_fit
+
+    # make mutations is slow, and refuses to begin when a change has moved a line
+    assert [why for mutation in MUTATIONS if (why := does_not_fit(TESTS.parent, mutation))] == []

@@ -1205,8 +1205,8 @@ MUTATIONS = [
     Mutation(
         "a grid's values do not reach its runs",
         "study/grid.py",
-        "(*study.params, *_bindings(point))",
-        "study.params",
+        "params = (*study.params, *_bindings({**cell.point, **values}))",
+        "params = (*study.params, *_bindings(values))",
         "tests/study/test_grid.py::test_a_run_for_each_member_task_value_and_seed",
     ),
     Mutation(
