@@ -95,10 +95,9 @@ def test_signals_that_stop_a_run_are_the_parents() -> None:
 
 def test_the_copy_ends_with_a_killed_parent() -> None:
     program = """
-import sys, time
+import os, time
 from mppi_zoo.runs.beside import Beside
-copy = Beside(lambda: time.sleep(60))
-print(copy._child, flush=True)
+copy = Beside(lambda: (print(os.getpid(), flush=True), time.sleep(60)))  # it is at work by then
 time.sleep(60)
 """
     parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
