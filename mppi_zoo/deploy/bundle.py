@@ -8,7 +8,7 @@ bytes.
 from __future__ import annotations
 
 import gzip
-import hashlib
+import math
 import re
 import tarfile
 import tempfile
@@ -21,6 +21,8 @@ import numpy as np
 from mppi_zoo.agent.checkpoint import read_agent_file
 from mppi_zoo.core.extras import require
 from mppi_zoo.core.version import VERSION
+from mppi_zoo.deploy.card import returns
+from mppi_zoo.deploy.description import sha256
 from mppi_zoo.deploy.loading import experiment_of, load
 from mppi_zoo.deploy.sharing import CURVE, push
 from mppi_zoo.runs import folder as run_folder
@@ -86,19 +88,15 @@ def bundle(runs: Sequence[Path], archive: Path, *, best: bool = True, license: s
         write_text(staged / SUMS, _sums(staged))
         archive.parent.mkdir(parents=True, exist_ok=True)
         write_file(archive, lambda file: _pack(staged, file))
-    write_text(Path(f"{archive}.sha256"), f"{_sha256(archive)}  {archive.name}\n")
+    write_text(Path(f"{archive}.sha256"), f"{sha256(archive)}  {archive.name}\n")
     return archive
 
 
 def _entry(run: Path, best: bool) -> Entry:
     record = run_folder.read(run)
-    returns = {0: float("nan")}
-    for line in reader.read_lines(run, "metrics.csv")[1:]:
-        step, split, metric, number = line.split(",")
-        if (split, metric) == ("eval", "episode_return"):
-            returns[int(step)] = float(number)
+    evaluated = {step: of["eval"] for step, of in returns(run).items() if "eval" in of}
     steps = experiment_of(run, record).training.steps
-    last, at = max(returns), int(read_agent_file(run, best)[1]["step"])
+    last, at = max(evaluated, default=0), int(read_agent_file(run, best)[1]["step"])
     if last < steps:
         raise ValueError(
             f"{run} is unfinished: its last evaluation is at step {last:,} of {steps:,}; "
@@ -108,7 +106,7 @@ def _entry(run: Path, best: bool) -> Entry:
         raise ValueError(f"{run} has no {CURVE}, which a run draws at its end: resume it")
     words = (str(record["member"]), str(record["task"]), f"s{record['seed']}")
     name = "_".join(re.sub(r"[^A-Za-z0-9.+-]+", "-", word) for word in words)
-    return Entry(name, run, words[0], words[1], at, returns.get(at, float("nan")))
+    return Entry(name, run, words[0], words[1], at, evaluated.get(at, math.nan))
 
 
 def _try(folder: Path) -> None:
@@ -135,13 +133,9 @@ def _readme(top: str, entries: Sequence[Entry]) -> str:
     )
 
 
-def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
-
-
 def _sums(folder: Path) -> str:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return "".join(f"{_sha256(path)}  {path.relative_to(folder).as_posix()}\n" for path in files)
+    return "".join(f"{sha256(path)}  {path.relative_to(folder).as_posix()}\n" for path in files)
 
 
 def _pack(folder: Path, file: BinaryIO) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from mppi_zoo.runs import folder as run_folder
 from mppi_zoo.runs import reader
+from mppi_zoo.runs.metrics import METRICS_COLUMNS
 
 SETTINGS_SHOWN = 20_000  # characters of the configuration
 
@@ -38,7 +39,7 @@ def card(
     text = (
         f"# {member} on {task}\n\n"
         f"An agent of mppi_zoo: member `{member}`, task `{task}`, seed {record.get('seed')}, after "
-        f"{step:,} agent steps.{_returns(folder, step)}\n\n{shown}"
+        f"{step:,} agent steps.{_returned(folder, step)}\n\n{shown}"
         "## Use\n\n```bash\npip install 'mppi_zoo[hub]'\npython -m mppi_zoo.share pull REPO --out "
         "agent  # from the hub; a folder with these files needs no such step\n```\n\n```python\n"
         "import mppi_zoo\n\ncontroller = mppi_zoo.load('agent')\naction = controller.act(obs)\n"
@@ -48,13 +49,18 @@ def card(
     return str(ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}"))
 
 
-def _returns(folder: Path, step: int) -> str:
+def returns(folder: Path) -> dict[int, dict[str, float]]:
+    """A run's evaluations: agent step -> "eval" or "eval_policy" -> mean return."""
+    found: dict[int, dict[str, float]] = {}
+    for step, split, metric, value in reader.read_rows(folder, "metrics.csv", METRICS_COLUMNS):
+        if split.startswith("eval") and metric == "episode_return":
+            found.setdefault(int(step), {})[split] = float(value)
+    return found
+
+
+def _returned(folder: Path, step: int) -> str:
     """The evaluation at that step, as a sentence; empty where there was none."""
-    found = {}
-    for line in reader.read_lines(folder, "metrics.csv")[1:]:
-        at, split, metric, value = line.split(",")
-        if at == str(step) and split.startswith("eval") and metric == "episode_return":
-            found[split] = float(value)
+    found = returns(folder).get(step, {})
     if "eval" not in found:
         return ""
     bare = f", {found['eval_policy']:.1f} with the bare policy" if "eval_policy" in found else ""

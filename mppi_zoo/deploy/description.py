@@ -59,7 +59,7 @@ def described(
         "plan_shape": [agent.planner.warm_rows, "batch", agent.spec.action_dim],
         "fallback": fallback,
         "noise": _noise(agent),
-        "files": {path.name: _checksum(path) for path in files},
+        "files": {path.name: sha256(path) for path in files},
         "versions": versions(),
     }
 
@@ -89,5 +89,6 @@ def _name(part: Any) -> str:
     return getattr(part, "__name__", type(part).__name__)
 
 
-def _checksum(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """The checksum of a file, in hexadecimal digits."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -33,9 +33,8 @@ def write(
         ImportError: a package is missing.
         ValueError: something in the program is beyond ONNX.
     """
-    require(
-        "onnx", "", "onnx", "onnxscript"
-    )  # torch's exporter asks for them late, with a worse message
+    # torch's exporter asks for them late, with a worse message
+    require("onnx", "", "onnx", "onnxscript")
     batch = torch.export.Dim("batch", min=1)
     shapes: dict[str, object] = {name: {axis: batch} for name, _, axis in inputs}
     if noise:

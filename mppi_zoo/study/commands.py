@@ -20,7 +20,7 @@ from mppi_zoo.runs.outcome import DONE, SOME_FAILED, Attempt, conclude
 from mppi_zoo.study import command_line, launching
 from mppi_zoo.study.file import STUDY_FILE, find_study, read_study, study_text
 from mppi_zoo.study.foreign import refuse_foreign
-from mppi_zoo.study.grid import Study, cells, expand
+from mppi_zoo.study.grid import Cell, Study, cells, planned
 from mppi_zoo.study.local import LocalLauncher
 from mppi_zoo.study.search import Searcher, asked, runs_of, summaries
 from mppi_zoo.study.search_section import search_section
@@ -45,7 +45,8 @@ def _run(args: argparse.Namespace, attempt: Attempt) -> int:
     study, folder = command_line.study_and_folder(args)
     if study.search is not None:
         require("sweep")
-    rows, runs = cells(study), expand(study)
+    rows = cells(study)
+    runs = planned(study, rows)
     if args.dry_run:
         for run in runs:
             print(f"{run.name}\n    python -m mppi_zoo.run {' '.join(run.arguments)}")
@@ -58,13 +59,13 @@ def _run(args: argparse.Namespace, attempt: Attempt) -> int:
     launcher = launching.launcher(args, folder, study, runs)
     with contextlib.ExitStack() as stack:
         if study.search is not None:
-            asked(study, folder)  # refuses a journal that cannot be used
+            asked(study, folder, rows)  # refuses a journal that cannot be used
             folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(locked(folder, "search"))
         _keep(study, folder, args.force)
         attempt.begun, attempt.advice = True, lambda: "the same command goes on"
         if isinstance(launcher, LocalLauncher):
-            return _here(launcher, study, folder, args.minutes)
+            return _here(launcher, study, folder, rows, args.minutes)
     # on Slurm
     submitted = launcher.submit()
     print(
@@ -82,9 +83,11 @@ def _run(args: argparse.Namespace, attempt: Attempt) -> int:
     return _conclude(states, folder)
 
 
-def _here(launcher: LocalLauncher, study: Study, folder: Path, minutes: float) -> int:
+def _here(
+    launcher: LocalLauncher, study: Study, folder: Path, rows: Sequence[Cell], minutes: float
+) -> int:
     """Run the study on this machine, until all its runs have ended."""
-    search = None if study.search is None else Searcher(study, folder)
+    search = None if study.search is None else Searcher(study, folder, rows)
     with Display() as display:
         states = launcher.run(display, minutes, search)
     if search is not None:
@@ -129,8 +132,8 @@ def _opened(folder: Path) -> tuple[Study, Path]:
     return read_study(path), path
 
 
-def _states(study: Study, folder: Path) -> list[RunState]:
-    runs = [*expand(study), *runs_of(study, asked(study, folder))]
+def _states(study: Study, folder: Path, rows: Sequence[Cell]) -> list[RunState]:
+    runs = [*planned(study, rows), *runs_of(study, asked(study, folder, rows))]
     alive = launching.alive(folder)  # one function for all runs, so that Slurm is asked once
     return [read_state(folder, run, alive) for run in runs]
 
@@ -139,16 +142,17 @@ def _status(args: argparse.Namespace, attempt: Attempt) -> int:
     study, path = _opened(args.folder)
     if not args.trust:
         refuse_foreign(study, path, runs=False)
-    states = _states(study, args.folder)
+    rows = cells(study)
+    states = _states(study, args.folder, rows)
     if args.watch:
         with Display() as display:
             while any(state.state in (RUNNING, QUEUED) for state in states):
                 display(states)
                 time.sleep(5)
-                states = _states(study, args.folder)
+                states = _states(study, args.folder, rows)
     Console().print(table(states))
     if study.search is not None:
-        print("\n".join(summaries(study.search, asked(study, args.folder))))
+        print("\n".join(summaries(study.search, asked(study, args.folder, rows))))
     text = failures(states)
     if text:
         print(text)
@@ -157,8 +161,9 @@ def _status(args: argparse.Namespace, attempt: Attempt) -> int:
 
 def _report(args: argparse.Namespace, attempt: Attempt) -> int:
     study, _ = _opened(args.folder)
-    found = asked(study, args.folder, parsed=False)
-    runs = [*expand(study, parsed=False), *runs_of(study, found)]
+    rows = cells(study, parsed=False)
+    found = asked(study, args.folder, rows)
+    runs = [*planned(study, rows), *runs_of(study, found)]
     places = [Path("runs") / run.name for run in runs]
     folders = [
         args.folder / place for place in places if reader.inside(args.folder, place).is_dir()

@@ -141,9 +141,14 @@ def expand(study: Study, parsed: bool = True) -> list[RunPlan]:
     Raises:
         FileNotFoundError, ValueError: as :func:`cells`.
     """
-    rows = cells(study, parsed)
-    runs = [plan(study, cell, seed) for seed in study.seeds for cell in rows]
-    return [] if study.search is not None else runs
+    return planned(study, cells(study, parsed))
+
+
+def planned(study: Study, rows: Sequence[Cell]) -> list[RunPlan]:
+    """:func:`expand`, of cells that are known."""
+    if study.search is not None:
+        return []
+    return [plan(study, cell, seed) for seed in study.seeds for cell in rows]
 
 
 def cells(study: Study, parsed: bool = True) -> list[Cell]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from mppi_zoo.runs import reader
 from mppi_zoo.study import journal
-from mppi_zoo.study.grid import Cell, RunPlan, Study, cells
+from mppi_zoo.study.grid import Cell, RunPlan, Study
 from mppi_zoo.study.space import Search
 from mppi_zoo.study.state import FAILED, FINISHED, PRUNED, RunState
 from mppi_zoo.study.trials import OPEN, SCORED, Trial, Trials, plans, repair
@@ -83,13 +83,14 @@ class Searcher:
     Args:
         study: has a search.
         folder: the study's; what is asked and told is in ``search.log`` there.
+        rows: the study's cells.
     """
 
-    def __init__(self, study: Study, folder: Path):
+    def __init__(self, study: Study, folder: Path, rows: Sequence[Cell]):
         assert study.search is not None
         self.study, self.folder, self.search = study, folder, study.search
         repair(folder)
-        self.cells = [(c, Trials(folder, c, study.search, begin=True)) for c in cells(study)]
+        self.cells = [(c, Trials(folder, c, study.search, begin=True)) for c in rows]
         self._curve = Curves(folder, study.search.metric)
         self._given_up: set[str] = set()
         self._decided: dict[tuple[str, int], tuple[object, ...]] = {}
@@ -192,16 +193,12 @@ class Searcher:
 Asked = Sequence[tuple[Cell, Sequence[Trial]]]  # the trials of each cell
 
 
-def asked(study: Study, folder: Path, parsed: bool = True) -> Asked:
-    """The trials of each cell that were asked so far, read without changing anything.
-
-    Args:
-        parsed: as of :func:`cells`.
-    """
+def asked(study: Study, folder: Path, rows: Sequence[Cell]) -> Asked:
+    """The trials of each of these cells that were asked so far; changes nothing."""
     search = study.search
     if search is None:
         return []
-    return [(cell, Trials(folder, cell, search).all()) for cell in cells(study, parsed)]
+    return [(cell, Trials(folder, cell, search).all()) for cell in rows]
 
 
 def runs_of(study: Study, found: Asked) -> list[RunPlan]:

@@ -14,7 +14,7 @@ from mppi_zoo.runs.lock import locked
 from mppi_zoo.study import Study, journal
 from mppi_zoo.study import commands as program
 from mppi_zoo.study.file import study_text
-from mppi_zoo.study.grid import RunPlan
+from mppi_zoo.study.grid import RunPlan, cells
 from mppi_zoo.study.search import Searcher, Steps
 from mppi_zoo.study.space import Choice, Range, Search
 from mppi_zoo.study.state import FAILED, PRUNED, WAITING, RunState, read_state
@@ -57,7 +57,7 @@ class Launcher:
 
     def __init__(self, study: Study, folder: Path):
         folder.mkdir(exist_ok=True)
-        self.folder, self.search = folder, Searcher(study, folder)
+        self.folder, self.search = folder, Searcher(study, folder, cells(study))
         self.runs = self.search.runs
 
     def states(self) -> list[RunState]:

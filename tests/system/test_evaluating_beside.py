@@ -43,9 +43,8 @@ def held_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Evaluations, "collect", lambda self, state: None)
 
 
-def test_numbers_files_and_state_are_the_same(
-    tmp_path: Path, in_line: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def examined_here(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The agent steps of the evaluations that this process makes itself, as they begin."""
     begun: list[int] = []
     original = Evaluations._examine
 
@@ -54,6 +53,13 @@ def test_numbers_files_and_state_are_the_same(
         return original(self, execution, replay, state)
 
     monkeypatch.setattr(Evaluations, "_examine", examined)
+    return begun
+
+
+def test_numbers_files_and_state_are_the_same(
+    tmp_path: Path, in_line: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = examined_here(monkeypatch)
     held_up(monkeypatch)
     assert run.main(arguments(tmp_path / "run", "--evaluate-beside")) == 0
     assert begun == [68]  # the others ran elsewhere
@@ -66,14 +72,7 @@ def test_with_a_busy_core_an_evaluation_runs_in_line(
     looks = iter([True, False, True, False, False])  # whether a core is idle; the last needs none
     monkeypatch.setattr(machine, "core_is_idle", lambda: next(looks))
     monkeypatch.setattr(machine, "evaluates_beside", lambda setup, args, forecast: True)
-    here: list[int] = []
-    original = Evaluations._examine
-
-    def examined(self: Evaluations, execution, replay, state):
-        here.append(state.step)
-        return original(self, execution, replay, state)
-
-    monkeypatch.setattr(Evaluations, "_examine", examined)
+    here = examined_here(monkeypatch)
     held_up(monkeypatch)
     assert run.main(arguments(tmp_path / "run")) == 0
     assert here == [24, 48, 60, 68]
